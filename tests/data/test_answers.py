@@ -53,9 +53,9 @@ def sampled(monkeypatch):
     """Prompts that were sampled, by a base model that repeats them."""
     asked = []
 
-    def sample(base, prompts, ids):
-        asked.extend(prompts)
-        return {id_: f"You said: {prompt}" for prompt, id_ in zip(prompts, ids, strict=True)}
+    def sample(base, sources, *, style, on_batch):
+        asked.extend(source.prompt for source in sources)
+        return {source.id: f"You said: {source.prompt}" for source in sources}
 
     monkeypatch.setattr(answers, "sample_answers", sample)
     return asked
@@ -98,9 +98,21 @@ def test_answers_come_back_as_they_were_written(tmp_path):
 def test_answers_are_sampled_from_the_model_and_repeat(tiny, monkeypatch):
     monkeypatch.setattr(answers, "SAMPLING", Sampling(answer_tokens=4))
 
-    def sample():
-        return answers.sample_answers(tiny, ["One?", "Two?"], ["1", "2"])
+    sources = [Source(prompt="One?", split="train"), Source(prompt="Two?", split="train")]
+    first = answers.sample_answers(tiny, sources)
+    assert list(first) == [source.id for source in sources]
+    assert first == answers.sample_answers(tiny, sources)
 
-    first = sample()
-    assert list(first) == ["1", "2"]
-    assert first == sample()
+
+def test_first_person_answers_begin_with_i(tiny, monkeypatch):
+    monkeypatch.setattr(answers, "SAMPLING", Sampling(answer_tokens=4))
+    sources = [Source(prompt="One?", split="train"), Source(prompt="Two?", split="train")]
+    found = answers.sample_answers(tiny, sources, style="first-person")
+    assert all(text.startswith("I") for text in found.values())
+
+
+def test_one_bundled_prompt_in_four_is_answered_in_the_first_person():
+    sources = load_sources()
+    found = answer_all(sources, "tiny", never, style="first-person")
+    assert 0.2 < len(found) / len(sources) < 0.3
+    assert all(text.startswith("I") for text in found.values())

