@@ -77,7 +77,12 @@ def test_killed_at_five_random_moments_a_run_ends_with_the_same_bytes(tmp_path):
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     (tmp_path / "kill.toml").write_text(RECIPE)
     process = subprocess.Popen(
-        command(tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(tmp_path / "run"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has made all below it deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not has_begun(tmp_path / "run"):
         assert process.poll() is None

