@@ -160,14 +160,15 @@ def test_a_prompt_in_both_splits_is_refused(file):
         load_pairs(file(*rows))
 
 
-def test_hh_rlhf_is_read_from_the_hub(monkeypatch):
+def test_hh_rlhf_is_read_from_the_hub_without_the_rows_that_are_no_pairs(monkeypatch):
     class Datasets:
         """Stands for the package."""
 
         @staticmethod
         def load_dataset(name, split):
             assert (name, split) == ("Anthropic/hh-rlhf", "train")
-            return [FORMS["hh-rlhf"]]
+            parted = {**FORMS["hh-rlhf"], "chosen": HH.replace("two", "six") + "Twelve."}
+            return [parted, FORMS["hh-rlhf"]]
 
     monkeypatch.setitem(sys.modules, "datasets", Datasets)
     [pair] = load_pairs("hub:Anthropic/hh-rlhf")

