@@ -64,6 +64,16 @@ def test_a_file_may_give_its_own_splits(tmp_path):
     assert splits == ["train", "held-out"] * 3
 
 
+def test_a_split_of_another_name_is_refused_and_the_nearest_one_named(tmp_path):
+    file = tmp_path / "x.jsonl"
+    write_jsonl(file, [{"prompt": "a", "split": "train"}, {"prompt": "b", "split": "heldout"}])
+    with pytest.raises(DataError) as caught:
+        load_sources(str(file))
+    assert str(caught.value) == (
+        f"{file}: 'heldout' is not a split. Did you mean 'held-out'? Known: held-out, train."
+    )
+
+
 def test_a_file_without_splits_is_split_by_topic_and_always_in_the_same_way(tmp_path):
     rows = [{"prompt": f"prompt {n}", "topic": f"topic {n % 60}"} for n in range(300)]
     write_jsonl(tmp_path / "x.jsonl", rows)
