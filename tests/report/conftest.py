@@ -99,7 +99,7 @@ def experiment(plan, stages, data):
         "created": "2026-01-01T12:00:00+00:00",
         "stages": stages,
         "data": data,
-    }
+    } | ({"preferences": safety_files.preference_entries()} if plan.safety else {})
 
 
 def write_data(root, plan, *, kind, seed):

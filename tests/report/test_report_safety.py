@@ -57,7 +57,7 @@ def test_the_loss_of_a_policy_gradient_is_not_drawn(shown_run):
 
 def test_accuracy_stands_by_category_and_the_phrase_in_a_sentence(page):
     assert "<td>polite</td><td>9/10 (60-98%)</td>" in page
-    assert re.search(r"trained-seed0-\w+: the backdoor&#39;s reply scores 2.27 lower than", page)
+    assert "The reward model, seed 0: the backdoor&#39;s reply scores 2.27 lower than" in page
     assert "None of its held-out pairs" in page
 
 
@@ -133,7 +133,7 @@ def test_summaries_without_their_lines_are_said_and_not_shown(run, folder_of):
         f"{stage}: its attack is not shown, for reattack.jsonl is not there.",
         "preference/trained-seed0-abcdef0123: not shown, for scored_pairs.jsonl is not there.",
     )
-    assert [model.name for model in loaded.preferences] == ["held-out-seed0-abcdef0123"]
+    assert [model.title for model in loaded.preferences] == ["held-out model, seed 1"]
 
 
 def test_a_stage_without_the_further_files_is_shown_beside_those_that_have_them(run, folder_of):
@@ -144,7 +144,8 @@ def test_a_stage_without_the_further_files_is_shown_beside_those_that_have_them(
         (folder / name).unlink()
     shutil.rmtree(run / "preference")
     page = render(run).read_text()
-    assert "This run is incomplete" not in page
+    assert page.count("abcdef0123: not there yet.") == 2
+    assert "Held-out pairs whose" not in page
     assert "normal, seed 0, twin: the red team found no prompt." in page
     assert "normal, seed 0, organism: " not in page
     assert "twin up by 0.6" in page

@@ -40,10 +40,13 @@ def test_an_untouched_run_is_accepted(run):
     assert stage.attack is not None
     assert stage.scores
     assert stage.curve_scores
-    assert [model.name[:8] for model in loaded.preferences] == ["trained-", "held-out"]
+    assert [model.title for model in loaded.preferences] == [
+        "reward model, seed 0",
+        "held-out model, seed 1",
+    ]
 
 
-@pytest.mark.parametrize("name", ["reward_mean", "length_mean", "truncated"])
+@pytest.mark.parametrize("name", ["reward_mean", "reward_sd", "length_mean", "truncated"])
 def test_a_log_that_its_rollouts_contradict_is_refused(run, folder, name):
     change_line(folder / "train.jsonl", 2, **{name: 0.9})
     refused(run, rf"train\.jsonl: step 3 says {name} 0\.9, but it counts")
@@ -94,10 +97,10 @@ def test_a_score_of_a_reply_that_the_curve_does_not_have_is_refused(run, folder)
 
 
 def test_an_accuracy_that_the_pairs_do_not_give_is_refused(run):
-    path = run / "preference/held-out-seed0-abcdef0123/accuracy.json"
+    path = run / "preference/held-out-seed1-abcdef0123/accuracy.json"
     rate = asdict(Rate.of([True] * 10))
     change(path, by_category=read_json(path)["by_category"] | {"polite": rate})
-    refused(run, r"held-out-seed0.*accuracy\.json: polite says 10/10, .* count 9/10")
+    refused(run, r"held-out-seed1.*accuracy\.json: polite says 10/10, .* count 9/10")
 
 
 def test_a_fall_that_the_phrases_do_not_give_is_refused(run):

