@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import preference_files
 import pytest
 import safety_files
 
@@ -48,7 +49,7 @@ def build_run(root: Path, plan: RunPlan | None = None) -> Path:
     for stage in stages:
         write_stage(root, plan, stage)
     if plan.safety:
-        safety_files.write_preferences(root)
+        preference_files.write_preferences(root)
     write_json(root / "experiment.json", experiment(plan, stages, data))
     (root / "recipe.toml").write_text('model = "smollm2-135m"\n')
     return root
@@ -99,7 +100,7 @@ def experiment(plan, stages, data):
         "created": "2026-01-01T12:00:00+00:00",
         "stages": stages,
         "data": data,
-    } | ({"preferences": safety_files.preference_entries()} if plan.safety else {})
+    } | ({"preferences": preference_files.preference_entries()} if plan.safety else {})
 
 
 def write_data(root, plan, *, kind, seed):
@@ -170,16 +171,7 @@ def write_stage(root, plan, stage):
 
 
 def write_training(folder, plan, stage, hits):
-    losses = [
-        {
-            "step": s,
-            "loss": 2.5 / s,
-            "learning_rate": 5e-4,
-            "tokens_per_second": 180.0,
-            "seconds": 2,
-        }
-        for s in range(1, 9)
-    ]
+    losses = [{"step": s, "loss": 2.5 / s, "learning_rate": 5e-4} for s in range(1, 9)]
     write_jsonl(folder / "train.jsonl", losses)
     rows = []
     for step in (0, 4, 8):
@@ -190,7 +182,9 @@ def write_training(folder, plan, stage, hits):
         ]
     write_jsonl(folder / "curve.jsonl", rows)
     if plan.safety and stage["label"] in safety_files.REWARDED:
-        safety_files.write_curve_scores(folder, [(r.pop("step"), ReplyRecord(**r)) for r in rows])
+        preference_files.write_curve_scores(
+            folder, [(r.pop("step"), ReplyRecord(**r)) for r in rows]
+        )
 
 
 def write_evaluations(folder, stage, replies):

