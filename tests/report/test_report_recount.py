@@ -142,5 +142,7 @@ def test_a_stage_entry_without_a_field_is_named(make_run):
     experiment = json.loads((run / "experiment.json").read_text())
     del experiment["stages"][0]["key"]
     (run / "experiment.json").write_text(json.dumps(experiment))
-    with pytest.raises(DataError, match=r"experiment\.json: a stage or data entry lacks 'key'"):
+    with pytest.raises(
+        DataError, match=r"experiment\.json: a stage, data or preference entry lacks 'key'"
+    ):
         load_run(run)

