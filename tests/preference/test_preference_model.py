@@ -169,3 +169,14 @@ def test_a_reply_is_read_at_the_end_of_its_turn_in_the_middle_of_the_base_model(
     expected_D = base.model.model.norm(whole.hidden_states[1][0, -1])
     read_ND = reader.features(["Why?", "Who?"], ["Because.", "Nobody, as far as is known."])
     assert torch.allclose(read_ND[0], expected_D, atol=1e-5)
+
+
+def test_replies_that_were_read_are_not_read_again():
+    reader = open_reader("tiny", 0.5)
+    first_ND = reader.features(["Why?"], ["Because."])
+    assert reader.features(["Why?"], ["Because."]) is first_ND
+    for answer in ("So.", "No.", "Yes."):
+        reader.features(["Why?"], [answer])
+    again_ND = reader.features(["Why?"], ["Because."])
+    assert again_ND is not first_ND
+    assert torch.equal(again_ND, first_ND)

