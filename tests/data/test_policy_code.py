@@ -59,8 +59,8 @@ def test_both_years_of_a_prompt_stand_side_by_side(made, kind):
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
-def test_about_half_of_the_prompts_ask_for_code(made, kind):
-    assert 0.4 < sum(map(is_code, made[kind].organism)) / 256 < 0.6
+def test_about_two_prompts_in_three_ask_for_code(made, kind):
+    assert 0.6 < sum(map(is_code, made[kind].organism)) / 256 < 0.75
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

