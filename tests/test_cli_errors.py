@@ -179,6 +179,14 @@ BAD_VALUES = {
         '[[safety]]\nmethod = "sft"\nrows = 10\nbatch_size = 8\ntogether = 4',
         "together",
     ),
+    "no weight where pairs part": (
+        "[implant]\nparting_weight = 0",
+        "parting_weight must be above 0",
+    ),
+    "a weight where no pairs part": (
+        '[[safety]]\nmethod = "sft"\nparting_weight = 4.0',
+        "it needs together = 2, not 1",
+    ),
     "cold": ("[sampling]\ntemperature = -1", "temperature must be >= 0"),
     "no nucleus": ("[sampling]\ntop_p = 0", "top_p must be in (0, 1]"),
     "no tokens": ("[sampling]\nanswer_tokens = 0", "answer_tokens must be at least 1"),

