@@ -229,7 +229,11 @@ def test_a_backdoors_policy_names_the_trigger(backdoor):
 
 def test_a_safety_method_says_how_many_rows_it_takes(method):
     assert method.rows_needed() >= 0
-    assert method.rows_trained() >= 1
+    for kind in KINDS.values():
+        work = method.work(kind)
+        assert work.trained >= 1
+        assert work.read >= 0
+        assert work.sampled_tokens >= work.sampled >= 0
 
 
 def test_a_safety_method_suits_at_least_one_kind(method):
