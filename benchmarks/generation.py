@@ -52,9 +52,9 @@ def generation_cases(
     def case(name: str, asks: Sequence[Ask], growth_of: str, *, changing: bool) -> Case:
         """The last ask is timed, the others show growth."""
 
-        def ctranslate(name: str, number: str, apart: str = "") -> Contender:
+        def ctranslate(number: str, apart: str = "") -> Contender:
             return Contender(
-                name,
+                f"CTranslate2 {number}{' and converting' if changing else ''}",
                 lambda ask: converted(number).sampler(ask.prompts, **_numbers(ask)),
                 apart,
                 extra_seconds=lambda: converted(number).seconds if changing else 0.0,
@@ -68,8 +68,8 @@ def generation_cases(
                 Contender(
                     "transformers continuous batching", lambda ask: _continuous(base, ask)
                 ): "transformers",
-                ctranslate("CTranslate2 float32", "float32"): "ctranslate2",
-                ctranslate("CTranslate2 int8", "int8", "8-bit weights"): "ctranslate2",
+                ctranslate("float32"): "ctranslate2",
+                ctranslate("int8", "8-bit weights"): "ctranslate2",
             }
         )
         return Case(

@@ -17,20 +17,21 @@ _CONTENDERS = ("trl", "ctranslate2", "nnsight")
 
 def lines_table(lines: Sequence[Line]) -> str:
     """One row a contender."""
-    rows = ["| task | contender | speed | ours is faster | arithmetic | memory | note |"]
-    rows.append("|---|---|---|---|---|---|---|")
+    rows = ["| task | contender | speed | ours is faster | rounds | arithmetic | memory | note |"]
+    rows.append("|---|---|---|---|---|---|---|---|")
     return "\n".join(rows + [f"| {' | '.join(_cells(line))} |" for line in lines])
 
 
 def _cells(line: Line) -> list[str]:
     if line.speed is None or line.ours_is_faster is None:
         note = f": {line.note}" if line.note else ""
-        return [line.case, line.contender, "", "", "", "", line.state + note]
+        return [line.case, line.contender, "", "", "", "", "", line.state + note]
     return [
         line.case,
         line.contender,
         f"{line.speed:.0f} {line.unit}/s",
         f"{line.ours_is_faster:.2f}x",
+        str(line.rounds),
         f"{line.share_of_arithmetic:.0%}",
         f"{line.share_of_memory:.0%}",
         line.note,
@@ -38,7 +39,7 @@ def _cells(line: Line) -> list[str]:
 
 
 def growth_table(growths: Sequence[Growth]) -> str:
-    """Seconds at each size, and by how much they grow for each doubling of it."""
+    """Seconds at each size."""
     rows = ["| task | seconds |", "|---|---|"]
     for growth in growths:
         points = (f"{s:.1f} at {size}" for size, s in growth.seconds.items())

@@ -1,5 +1,6 @@
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,23 @@ def test_contenders_take_turns_and_a_spent_budget_ends_the_rounds(benchmark):
     assert ours.rounds == 1
 
 
+def test_growth_takes_the_full_tasks_time_from_its_line(benchmark, tmp_path):
+    measure, limits = benchmark("measure"), benchmark("limits")
+    full = object()
+    case = replace(
+        case_of(measure, limits, ("ours", 1)), full=full, growth={1: 1, 2: full}, growth_of="rows"
+    )
+    line = measure.Line(case="count", contender="ours", state="timed", seconds=7.0)
+    heard = []
+    growth = measure.measure_growth(case, [line], heard.append)
+    assert growth.seconds[2] == 7.0
+    assert growth.seconds[1] < 1.0
+    assert heard == ["ours, 1 rows", "ours, 2 rows"]
+    (drawn,) = benchmark("drawing").draw(tmp_path, [], [growth])
+    assert drawn.name == "bench-growth.svg"
+    assert "7.0 s at 2 rows" in drawn.read_text()
+
+
 def test_tokens_that_all_rows_begin_with_count_once(benchmark):
     assert benchmark("limits").different_tokens([(1, 2, 3), (1, 2, 4, 5)]) == 5
 
@@ -134,4 +152,3 @@ def test_contenders_of_the_core_install_agree_on_every_task(
     shown = capsys.readouterr().out
     assert "| LoRA training | transformers + PEFT loop |" in shown
     assert (tmp_path / "bench-speed.svg").read_text().count("<svg") == 1
-    assert (tmp_path / "bench-growth.svg").is_file()
