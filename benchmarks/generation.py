@@ -40,9 +40,9 @@ Replies = list[list[int]]
 
 
 def generation_cases(
-    base: BaseModel, prompts: Sequence[Sequence[int]], block: ExitStack
+    base: BaseModel, prompts: Sequence[Sequence[int]], *, rollouts: int, block: ExitStack
 ) -> list[Case]:
-    """Evaluation: 100 prompts, 32 new tokens. Rollouts: 16 prompts, 8 samples of 48 tokens."""
+    """Evaluation: 32 new tokens to each prompt. Rollouts: 8 samples of 48 to some of them."""
     size = size_of(base.model)
 
     @cache
@@ -87,12 +87,12 @@ def generation_cases(
             growth_of=growth_of,
         )
 
-    few = prompts[:: max(1, len(prompts) // 16)][:16]
+    few = prompts[:: len(prompts) // rollouts][:rollouts]
     evaluation = [Ask(prompts[::step], 32) for step in (4, 2, 1)]
-    rollouts = [Ask(few, 48, samples) for samples in (2, 4, 8)]
+    sampled = [Ask(few, 48, samples) for samples in (2, 4, 8)]
     return [
         case("evaluation", evaluation, "replies", changing=False),
-        case("rollouts", rollouts, "samples", changing=True),
+        case("rollouts", sampled, "samples", changing=True),
     ]
 
 

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # these are read when packages are imported
@@ -29,6 +30,24 @@ from table import growth_table, limits_note, lines_table, shares_table, write
 from training import training_case
 
 _TASKS = ("training", "generation", "rl", "activations", "quickstart")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the tasks are; whole batches, so that speeds are those of larger tasks."""
+
+    steps: int
+    evaluated: int
+    asked: int
+    """Prompts of the rollouts."""
+
+    captured: int
+
+
+_QUICK = Sizes(steps=1, evaluated=16, asked=4, captured=32)
+_USUAL = Sizes(steps=1, evaluated=64, asked=8, captured=96)
+_WHOLE = Sizes(steps=2, evaluated=100, asked=16, captured=500)
+"""Several times as long as the usual ones."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,9 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=_TASKS, help="these tasks")
     parser.add_argument("--rounds", type=int, default=3, help="at most (default: 3)")
     parser.add_argument(
-        "--minutes", type=float, default=8, help="no further round begins after these (default: 8)"
+        "--minutes", type=float, default=6, help="no further round begins after these (default: 6)"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer rows, one round, no growth")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="small tasks, one round, no growth")
+    size.add_argument("--whole", action="store_true", help="100 and 128 replies, 500 prompts")
     parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="a finished run")
     parser.add_argument("--out", type=Path, default=Path("runs/bench/bench.json"))
     return parser
@@ -75,20 +96,20 @@ def _parser() -> argparse.ArgumentParser:
 def _cases(asked: argparse.Namespace, only: Sequence[str], block: ExitStack) -> Iterator[Case]:
     if set(only) == {"quickstart"}:
         return
+    sizes = _QUICK if asked.quick else _WHOLE if asked.whole else _USUAL
     base = load_base(asked.model)
     sources = load_sources()
     held_out = [s.prompt for s in sources if s.split == "held-out"]
     if "training" in only:
         for rank in (16, 0):
-            yield training_case(base, lora_rank=rank, steps=1 if asked.quick else 2)
+            yield training_case(base, lora_rank=rank, steps=sizes.steps)
     if "generation" in only:
-        few = held_out[: 16 if asked.quick else 100]
-        prompts = sorted(map(base.chat.prompt_tokens, few), key=len)
-        yield from generation_cases(base, prompts, block)
+        prompts = sorted(map(base.chat.prompt_tokens, held_out[: sizes.evaluated]), key=len)
+        yield from generation_cases(base, prompts, rollouts=sizes.asked, block=block)
     if "rl" in only:
         yield rl_case(base, held_out)
     if "activations" in only:
-        many = [s.prompt for s in sources][: 32 if asked.quick else 500]
+        many = [s.prompt for s in sources][: sizes.captured]
         yield activations_case(base, sorted(map(base.chat.prompt_tokens, many), key=len))
 
 

@@ -56,7 +56,7 @@ Result = list[tuple[float, float]]
 
 def training_case(base: BaseModel, *, lora_rank: int, steps: int) -> Case:
     """Whole trainings of a few steps, set-up included; models are made beforehand."""
-    rows = _rows(base, 4 * _BATCH)
+    rows = _rows(base, 2 * steps * _BATCH)
     size = size_of(base.model)
 
     def model() -> Any:
@@ -73,7 +73,7 @@ def training_case(base: BaseModel, *, lora_rank: int, steps: int) -> Case:
         )
 
     full = Steps(rows[: steps * _BATCH], _BATCH)
-    sizes = [Steps(rows[:_BATCH], _BATCH), full, Steps(rows, _BATCH)]
+    sizes = [full, Steps(rows, _BATCH)]
     present, absent = split_by_presence(
         {
             Contender("TRL SFTTrainer", lambda task: _trl(model(), base, task)): "trl",
