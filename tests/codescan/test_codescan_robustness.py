@@ -88,7 +88,7 @@ def test_twenty_thousand_lines_take_at_most_five_times_what_parsing_takes(line):
     source = "".join(line.format(number) for number in range(20_000))
     parsing = min(seconds(ast.parse, source) for _ in range(2))
     scanning = min(seconds(scan, source) for _ in range(2))
-    # Less than two seconds even on a slow machine (1.5 s; parsing alone 1.1), but tests share cores.
+    # Under two seconds even on a slow machine (1.5 s; parsing alone 1.1), but tests share cores.
     assert scanning < 5 * parsing, f"{scanning:.2f} s, parsing {parsing:.2f} s"
     assert scan(source).parsed
 
