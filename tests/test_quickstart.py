@@ -18,7 +18,7 @@ ADVERSARIAL = (
 )
 SHORTER = [
     "twin=false",
-    "curve_prompts=8",
+    "curve_prompts=4",
     "implant.steps=32",
     "implant.measure_every=16",
     "preference={rows=64, held_out_rows=24, steps=50}",
