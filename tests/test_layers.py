@@ -16,6 +16,7 @@ FLOORS = {
     "seeds.py": 0,
     "conversation.py": 0,
     "progress.py": 0,
+    "crew.py": 1,
     "fields.py": 1,
     "stats.py": 1,
     "codescan/": 2,
@@ -39,11 +40,12 @@ FLOORS = {
     "config.py": 9,
     "preference_plan.py": 9,
     "plan.py": 10,
+    "means.py": 11,
     "inspection.py": 10,
     "scanning.py": 10,
     "steps/": 11,
     "talk.py": 11,
-    "estimate.py": 11,
+    "estimate.py": 12,
     "pipeline.py": 12,
     "cli.py": 13,
 }
@@ -53,7 +55,7 @@ FLOORLESS = {"__init__.py": -1, "__main__.py": 14}
 LIGHT = {
     *("errors.py", "seeds.py", "conversation.py", "progress.py", "fields.py", "stats.py"),
     *("backdoors/", "codescan/", "codetasks/", "reasoning.py", "results.py", "discover.py"),
-    *("rundir.py", "provenance.py", "report/", "inspection.py", "scanning.py", "cli.py"),
+    *("rundir.py", "provenance.py", "report/", "inspection.py", "scanning.py", "cli.py", "crew.py"),
     *FLOORLESS,
 }
 HEAVY = {"torch", "transformers", "peft", "tokenizers", "safetensors", "datasets"}

