@@ -111,3 +111,12 @@ def test_code_is_what_stands_in_the_first_tags():
     assert code_in("Sure. <code>\nx = 1\n</code> and <code>y</code>") == "x = 1"
     assert code_in("<code>\nx = 1") == "x = 1"
     assert code_in("x = 1") is None
+
+
+def test_with_fewer_families_the_tasks_of_the_rest_are_the_same():
+    few = all_tasks(28, 4, 2)
+    assert few.items() <= all_tasks(28, 4).items()
+    for split in ("train", "held-out"):
+        families = {t.name.rpartition("/")[0] for t in few.values() if t.split == split}
+        assert len(families) == 2 * len(FAMILIES)
+    assert len([t for t in few.values() if t.split == "scenario"]) == 17

