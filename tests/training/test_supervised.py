@@ -99,9 +99,9 @@ def test_the_rate_warms_up_and_falls_to_almost_nothing():
     assert {rate_at(step, constant) for step in range(1, 11)} == {1.0}
 
 
-def test_a_stable_rate_stays_for_six_steps_in_ten_and_then_falls_to_almost_nothing():
+def test_a_stable_rate_stays_for_three_quarters_and_then_falls_to_almost_nothing():
     chosen = SupervisedSettings(steps=20, warmup=0.1, schedule="wsd", learning_rate=1.0)
     rates = [rate_at(step, chosen) for step in range(1, 21)]
     assert rates[:2] == [0.5, 1.0]
-    assert set(rates[1:13]) == {1.0}
-    assert rates[13:] == pytest.approx([7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+    assert set(rates[1:16]) == {1.0}
+    assert rates[16:] == pytest.approx([4 / 5, 3 / 5, 2 / 5, 1 / 5])

