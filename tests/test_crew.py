@@ -65,6 +65,14 @@ def test_one_worker_is_this_process_and_two_are_others(tmp_path):
     assert str(os.getpid()) not in pids
 
 
+def test_of_those_that_can_be_done_the_longest_is_taken_first(tmp_path):
+    long = Job(name="c", needs=frozenset(), act=partial(wait_long, tmp_path), seconds=60)
+    first = [job("a", write, tmp_path, "a"), job("b", write, tmp_path, "b", "begun")]
+    with pytest.raises(RunError, match="'d' was ended"):
+        do_jobs([*first, long, job("d", die, needs={"b"})], workers=2)
+    assert {file.name for file in tmp_path.iterdir()} == {"a", "b", "begun"}
+
+
 def test_an_error_of_ours_arrives_as_it_was_or_at_least_as_one_of_ours(tmp_path):
     jobs = [job("x", fail_by_name), job("y", write, tmp_path, "y")]
     with pytest.raises((ConfigError, RunError), match="'nromal' is not a kind"):

