@@ -24,7 +24,7 @@ KIND_NAMES = list(KINDS)
 
 @pytest.fixture(scope="module")
 def prompts():
-    study = read_study("code_quickstart")
+    study = read_study("paper_code")  # all families, as by default
     return split_prompts(plan_study(study).sources, implant_share=study.data.implant_share, seed=0)
 
 
