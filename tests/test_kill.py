@@ -14,7 +14,7 @@ kinds         = ["cot"]
 curve_prompts = 4
 
 [implant]
-steps            = 30
+steps            = 20
 rows             = 32
 measure_every    = 10
 checkpoint_every = 5
@@ -26,8 +26,8 @@ scratchpad_tokens = 8
 [[safety]]
 method           = "sft"
 rows             = 16
-steps            = 20
-measure_every    = 10
+steps            = 10
+measure_every    = 5
 checkpoint_every = 5
 
 [[evaluation]]
