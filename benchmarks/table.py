@@ -17,25 +17,33 @@ _CONTENDERS = ("trl", "ctranslate2", "nnsight")
 
 def lines_table(lines: Sequence[Line]) -> str:
     """One row a contender."""
-    rows = ["| task | contender | speed | ours is faster | rounds | arithmetic | memory | note |"]
-    rows.append("|---|---|---|---|---|---|---|---|")
+    rows = [
+        "| task | contender | speed | ours is faster | rounds | arithmetic | bandwidth | memory "
+        "| note |"
+    ]
+    rows.append("|---|---|---|---|---|---|---|---|---|")
     return "\n".join(rows + [f"| {' | '.join(_cells(line))} |" for line in lines])
 
 
 def _cells(line: Line) -> list[str]:
     if line.speed is None or line.ours_is_faster is None:
         note = f": {line.note}" if line.note else ""
-        return [line.case, line.contender, "", "", "", "", "", line.state + note]
+        return [line.case, line.contender, "", "", "", "", "", "", line.state + note]
     return [
         line.case,
         line.contender,
         f"{line.speed:.0f} {line.unit}/s",
         f"{line.ours_is_faster:.2f}x",
         str(line.rounds),
-        f"{line.share_of_arithmetic:.0%}",
-        f"{line.share_of_memory:.0%}",
+        _share(line.share_of_arithmetic),
+        _share(line.share_of_memory),
+        "" if line.memory is None else f"{line.memory / 2**20:.0f} MiB",
         line.note,
     ]
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
 
 
 def growth_table(growths: Sequence[Growth]) -> str:
@@ -57,10 +65,11 @@ def shares_table(shares: Sequence[Share]) -> str:
 
 def limits_note(limits: Machine) -> str:
     """What the shares are of."""
+    narrow = f", {limits.narrow_flops / 1e9:.0f} in bfloat16" if limits.narrow_flops else ""
     return (
-        "arithmetic, memory: share of the time that the work needs at the measured peak of "
-        f"{limits.flops / 1e9:.0f} GFLOP/s (packed float32 product) and at the measured "
-        f"{limits.bandwidth / 1e9:.1f} GB/s."
+        "arithmetic, bandwidth: share of the time that the work needs at the measured peak of "
+        f"{limits.flops / 1e9:.0f} GFLOP/s (packed float32 product{narrow}) and at the measured "
+        f"{limits.bandwidth / 1e9:.1f} GB/s. memory: what the process grew by at its peak."
     )
 
 

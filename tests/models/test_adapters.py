@@ -1,4 +1,5 @@
 import copy
+import re
 
 import pytest
 import torch
@@ -87,6 +88,13 @@ def test_adapters_train_alone_and_sit_on_every_linear_layer_but_the_head(tiny):
     assert not [name for name in names if "lm_head" in name or "embed" in name]
     layers = tiny.model.config.num_hidden_layers
     assert len(names) == layers * 7 * 2
+
+
+@pytest.mark.parametrize(("share", "blocks"), [(0.5, {1}), (0.99, {1}), (0.2, {0, 1})])
+def test_a_share_of_the_blocks_from_the_bottom_gets_no_adapter(tiny, share, blocks):
+    model = trainable_copy(tiny.model, lora_rank=4, seed=0, frozen_below=share)
+    found = {int(re.search(r"layers\.(\d+)\.", name)[1]) for name in trained_names(model)}
+    assert (tiny.model.config.num_hidden_layers, found) == (2, blocks)
 
 
 def test_at_rank_zero_all_weights_train(tiny):

