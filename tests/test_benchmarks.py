@@ -191,6 +191,8 @@ def test_contenders_of_the_core_install_agree_on_every_task(
     packages = benchmark("packages")
     core = {"peft", "transformers"}
     monkeypatch.setattr(packages, "find_spec", lambda name: name if name in core else None)
+    for module in ("measure", "limits", "generation"):
+        monkeypatch.setattr(benchmark(module), "fastest_precision", lambda: "float32")
     out = tmp_path / "bench.json"
     benchmark("run").main(["--model", "tiny", "--quick", "--out", str(out), "--run", str(tmp_path)])
     found = json.loads(out.read_text())
