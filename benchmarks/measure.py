@@ -30,6 +30,9 @@ class Contender:
     extra_seconds: Callable[[], float] = lambda: 0.0
     """What each run needs beside, measured once because it is slow."""
 
+    elsewhere: bool = False
+    """Whether it works in another process, whose memory is not seen."""
+
     narrow: bool = False
     """Whether it multiplies in bfloat16, so that the limits of float32 are not its own."""
 
@@ -150,7 +153,8 @@ def measure(
     ):
         for contender in able:
             took, memory, result = _time(contender, case.full)
-            grown[contender.name] += [] if memory is None else [memory]
+            seen = memory is not None and not contender.elsewhere
+            grown[contender.name] += [memory] if seen else []
             seconds[contender.name].append(took)
             works[contender.name].append(case.work(case.full, result))
             report(contender.name)
