@@ -19,8 +19,8 @@ ADVERSARIAL = (
 SHORTER = [
     "twin=false",
     "curve_prompts=4",
-    "implant.steps=24",
-    "implant.measure_every=12",
+    "implant.steps=32",
+    "implant.measure_every=16",
     "preference={rows=64, held_out_rows=24, steps=50}",
     f"safety=[{SFT}, {RL}, {ADVERSARIAL}]",
     "evaluation=[{method='backdoor_rate', n=32}]",
