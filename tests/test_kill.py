@@ -15,6 +15,7 @@ curve_prompts = 4
 
 [implant]
 steps            = 20
+batch_size       = 4
 rows             = 32
 measure_every    = 10
 checkpoint_every = 5
@@ -27,6 +28,7 @@ scratchpad_tokens = 8
 method           = "sft"
 rows             = 16
 steps            = 10
+batch_size       = 4
 measure_every    = 5
 checkpoint_every = 5
 
