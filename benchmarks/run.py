@@ -49,7 +49,7 @@ class Sizes:
 
 _QUICK = Sizes(steps=1, evaluated=16, asked=4, captured=32)
 _USUAL = Sizes(steps=3, evaluated=64, asked=8, captured=96)
-_WHOLE = Sizes(steps=4, evaluated=100, asked=16, captured=500)
+_WHOLE = Sizes(steps=8, evaluated=100, asked=16, captured=500)
 """Several times as long as the usual ones."""
 
 

