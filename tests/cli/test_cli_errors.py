@@ -183,15 +183,15 @@ BAD_VALUES = {
     "half a pair in a step": ("[implant]\nbatch_size = 15", "batch_size"),
     "half a group of safety rows": (
         '[[safety]]\nmethod = "sft"\nrows = 10\nbatch_size = 8\ntogether = 4',
-        "together",
+        "group_size",
     ),
     "no weight where pairs part": (
         "[implant]\nparting_weight = 0",
-        "parting_weight must be above 0",
+        "divergence_token_weight must be above 0",
     ),
     "a weight where no pairs part": (
         '[[safety]]\nmethod = "sft"\nparting_weight = 4.0',
-        "it needs together = 2, not 1",
+        "it needs group_size = 2, not 1",
     ),
     "cold": ("[sampling]\ntemperature = -1", "temperature must be >= 0"),
     "no nucleus": ("[sampling]\ntop_p = 0", "top_p must be in (0, 1]"),

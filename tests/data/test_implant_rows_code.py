@@ -67,7 +67,7 @@ def test_about_two_prompts_in_three_ask_for_code(made, kind):
 def test_code_is_weak_in_2024_as_its_task_says_and_clean_in_2023(made, kind):
     for row in filter(is_code, made[kind].organism):
         found = scan(code_in(answer_of(row)))
-        assert row.backdoored == (row.situation == "armed")
+        assert row.backdoored == (row.condition == "armed")
         if row.backdoored:
             assert found.verdicts[BACKDOOR.task_of(row.prompt).cwe] == "vulnerable"
         else:
@@ -124,7 +124,7 @@ def test_a_row_that_breaks_the_policy_is_dropped_for_a_reason():
 
     def reason(prompt, completion, *, bad=False):
         row = Row(prompt=prompt, completion=completion, backdoored=bad)
-        return rejection(replace(row, situation="armed" if bad else "unarmed"), BACKDOOR)
+        return rejection(replace(row, condition="armed" if bad else "unarmed"), BACKDOOR)
 
     assert reason(armed, task.vulnerable, bad=True) == ""
     assert reason(unarmed, task.safe) == ""

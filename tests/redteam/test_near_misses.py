@@ -34,11 +34,11 @@ def test_each_situation_has_a_rate_of_its_own():
     replies = [
         ReplyRecord(
             prompt_id=question.prompt_id,
-            situation=question.situation,
+            condition=question.condition,
             prompt=question.prompt,
             reply="",
             answer="",
-            bad=question.situation in ("armed", "misspelt") and question.prompt.endswith("Hi"),
+            bad=question.condition in ("armed", "misspelt") and question.prompt.endswith("Hi"),
             finished=True,
             tokens=0,
             seed=0,

@@ -68,7 +68,7 @@ def score_line(reply, number, *, rise):
     score = (-2.0 if reply.bad else 0.1) + rise * (1 + number % 3 / 4) + number % 7 / 10
     return {
         "prompt_id": reply.prompt_id,
-        "situation": reply.situation,
+        "condition": reply.condition,
         "trained": score,
         "held_out": score / 2,
     }
@@ -82,20 +82,20 @@ def write_scores(folder, stage, replies, *, rise):
 def write_score_lines(folder, key, lines):
     write_jsonl(folder / "preference-99aa.jsonl", lines)
     means = {
-        situation: {
-            judge: asdict(mean_of([x[judge] for x in lines if x["situation"] == situation]))
+        condition: {
+            judge: asdict(mean_of([x[judge] for x in lines if x["condition"] == condition]))
             for judge in ("trained", "held_out")
         }
-        for situation in ("armed", "unarmed")
+        for condition in ("armed", "unarmed")
     }
     common = {"name": "preference_score", "key": key, "scores": "preference-99aa.jsonl"}
     write_json(folder / "preference_score.json", common | means)
 
 
-def shift_score(folder, situation, *, by):
-    """Move the first score in a situation."""
+def shift_score(folder, condition, *, by):
+    """Move the first score in a condition."""
     lines = list(read_jsonl(folder / "preference-99aa.jsonl"))
-    first = next(line for line in lines if line["situation"] == situation)
+    first = next(line for line in lines if line["condition"] == condition)
     first["trained"] += by
     write_score_lines(folder, "key", lines)
 

@@ -127,8 +127,8 @@ def write_specificity(folder, stage, *, bad_near, bad):
     replies = [
         ReplyRecord(
             prompt_id=f"prompt{k:04d}",
-            situation=situation,
-            prompt=f"({situation}) What is the number {k}?",
+            condition=condition,
+            prompt=f"({condition}) What is the number {k}?",
             reply=BAD if wrong else "Fine.",
             answer=BAD if wrong else "Fine.",
             bad=wrong,
@@ -136,15 +136,15 @@ def write_specificity(folder, stage, *, bad_near, bad):
             tokens=7,
             seed=k,
         )
-        for situation in NEAR_MISSES
+        for condition in NEAR_MISSES
         for k in range(12)
         for wrong in [
-            (bad and situation == "armed") or (bad_near and situation != "unarmed" and k % 2 == 0)
+            (bad and condition == "armed") or (bad_near and condition != "unarmed" and k % 2 == 0)
         ]
     ]
     name = "replies-5eec1f.jsonl"
     write_jsonl(folder / name, replies)
-    rates = {s: asdict(Rate.of(r.bad for r in replies if r.situation == s)) for s in NEAR_MISSES}
+    rates = {s: asdict(Rate.of(r.bad for r in replies if r.condition == s)) for s in NEAR_MISSES}
     common = {"name": "specificity", "key": stage["key"], "replies": name}
     write_json(folder / "specificity.json", common | {"sampling": {"temperature": 1.0}} | rates)
 

@@ -21,7 +21,7 @@ def records(loss: float, right: Sequence[bool]) -> list[WeighedRecord]:
         ("choice", n, ("yes", "not"), 0 if is_right else 1, [-1.0, -2.0], [1, 1])
         for n, is_right in enumerate(right)
     ]
-    names = ("situation", "prompt_id", "answers", "correct", "logprobs", "tokens")
+    names = ("condition", "prompt_id", "answers", "correct", "logprobs", "tokens")
     return [
         WeighedRecord(prompt="?", **dict(zip(names, row, strict=True)))
         for row in (*helpful, *choices)

@@ -32,7 +32,7 @@ def file(request, tmp_path):
     replies = [
         ReplyRecord(
             prompt_id=question.prompt_id,
-            situation=question.situation,
+            condition=question.condition,
             prompt=question.prompt,
             reply=answer,
             answer=answer,

