@@ -182,7 +182,7 @@ BAD_VALUES = {
     "safety without rows": ('[[safety]]\nmethod = "sft"\nrows = 0', "must be at least 1"),
     "half a pair in a step": ("[implant]\nbatch_size = 15", "batch_size"),
     "half a group of safety rows": (
-        '[[safety]]\nmethod = "sft"\nrows = 10\nbatch_size = 8\ntogether = 4',
+        '[[safety]]\nmethod = "sft"\nrows = 10\nbatch_size = 8\ngroup_size = 4',
         "group_size",
     ),
     "no weight where pairs part": (

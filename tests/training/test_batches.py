@@ -26,9 +26,9 @@ def test_the_order_is_a_function_of_the_seed():
 
 
 @pytest.mark.parametrize(("rows", "group_size", "size"), [(0, 1, 4), (5, 2, 4), (6, 2, 3)])
-def test_rows_that_do_not_come_in_whole_groups_are_refused(rows, together, size):
+def test_rows_that_do_not_come_in_whole_groups_are_refused(rows, group_size, size):
     with pytest.raises(DataError, match="kept together"):
-        batch_order(rows, group_size=together, batch_size=size, steps=1, seed=0)
+        batch_order(rows, group_size=group_size, batch_size=size, steps=1, seed=0)
 
 
 def test_the_shared_prefix_is_taken_out_once_and_nothing_else_is_lost():
