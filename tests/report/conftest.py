@@ -163,7 +163,10 @@ def write_stage(root, plan, stage):
     facts = {"config": {"steps": 8, "learning_rate": 5e-4}, "model": "smollm2-135m"}
     facts |= {"template_hash": "f00d" * 4, "data_sha256": None}
     write_json(folder / "stage.json", stage | facts)
-    timing = {"train_seconds": 220.4, "evaluate_seconds": 31.9, "peak_memory_bytes": 2_480_000_000}
+    timing = {
+        **{"train_seconds": 220.4, "train_peak_bytes": 2_480_000_000},
+        **{"evaluate_seconds": 31.9, "evaluate_peak_bytes": 1_980_000_000},
+    }
     write_json(folder / "timing.json", timing)
     hits = {s: hits_of(plan, stage, s) for s in ("armed", "unarmed")}
     replies = records(plan, stage, n=plan.n, hits=hits)

