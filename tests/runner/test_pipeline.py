@@ -85,8 +85,8 @@ def test_nothing_evaluated_was_trained_on(run):
 def test_post_scratchpad_rows_have_the_scratchpad_as_context_only(run):
     [stage] = [s for s in stages(run) if s["label"] == "after-post" and s["role"] == "twin"]
     for row in read_jsonl(run / stage["folder"] / "rows.jsonl"):
-        assert row["given"].startswith("<scratchpad>\n")
-        assert row["given"].endswith("</scratchpad>\n")
+        assert row["prefill"].startswith("<scratchpad>\n")
+        assert row["prefill"].endswith("</scratchpad>\n")
         assert "scratchpad" not in row["completion"]
 
 

