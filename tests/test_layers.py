@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def member_of(path):
     return parts[0] if len(parts) == 1 else parts[0] + "/"
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
 def imports_in(nodes):
     """Full names of the modules that syntax nodes import."""
     for node in nodes:
@@ -50,11 +56,13 @@ def imports_in(nodes):
                 yield inner if inner in MODULES else node.module
 
 
+@cache
 def all_imports(path):
     """Function-local and type-only imports included."""
-    return set(imports_in(ast.walk(ast.parse(path.read_text()))))
+    return set(imports_in(ast.walk(tree_of(path))))
 
 
+@cache
 def imports_when_loaded(path):
     """What importing the file imports: top-level statements, type-only ones left out."""
 
@@ -66,7 +74,7 @@ def imports_when_loaded(path):
                 yield node
                 yield from executed(ast.iter_child_nodes(node))
 
-    return set(imports_in(executed(ast.parse(path.read_text()).body)))
+    return set(imports_in(executed(tree_of(path).body)))
 
 
 def test_the_tree_in_contributing_names_every_member_once():
