@@ -17,10 +17,10 @@ bench: $(VENV)/.bench-ready
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 test: $(VENV)/.ready
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4
 
 test-fast: $(VENV)/.ready
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 -m "not slow"
 
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check .

