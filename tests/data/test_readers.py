@@ -130,12 +130,12 @@ def test_a_hub_dataset_is_read_like_a_file(monkeypatch, where, asked):
 @pytest.mark.parametrize("error", [FileNotFoundError("gone\nfor good"), ValueError("no split")])
 def test_a_hub_dataset_that_cannot_be_had_is_a_data_error_of_one_line(monkeypatch, error):
     monkeypatch.setitem(sys.modules, "datasets", FakeDatasets(error=error))
-    with pytest.raises(DataError, match="hub:me/mine: cannot be had") as caught:
+    with pytest.raises(DataError, match="hub:me/mine: cannot be loaded") as caught:
         read_prompts("hub:me/mine")
     assert "\n" not in str(caught.value)
 
 
 def test_an_error_without_text_is_a_data_error_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", FakeDatasets(error=RuntimeError()))
-    with pytest.raises(DataError, match="cannot be had"):
+    with pytest.raises(DataError, match="cannot be loaded"):
         read_prompts("hub:me/mine")

