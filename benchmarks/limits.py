@@ -1,4 +1,4 @@
-"""What no program can beat: products at the machine's peak, bytes at its bandwidth."""
+"""The machine's limits: peak speed of products, and memory bandwidth."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,16 +17,16 @@ _FLOAT = 4
 
 @dataclass(frozen=True)
 class Work:
-    """What a result amounts to."""
+    """The least work that a result takes."""
 
     units: int
-    """Tokens, prompts: what speed counts."""
+    """Tokens or prompts: what speed is measured in."""
 
     flops: float
-    """Multiplications and additions that it cannot do without."""
+    """Multiplications and additions."""
 
     bytes: float
-    """Of weights and of keys and values that must be read or written."""
+    """Of weights, keys and values that are read or written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Machine:
 
 
 def measure_machine() -> Machine:
-    """Take the best of many tries: whatever else runs here only slows them down."""
+    """Best of many tries, since other processes can only slow them down."""
     large_N = torch.ones(2**26)
     return Machine(
         flops=_product_flops("float32"),
@@ -69,7 +69,7 @@ def _best(run: Callable[[], object], *, tries: int) -> float:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What a causal model holds, as far as work depends on it."""
+    """Sizes of a causal model that work depends on."""
 
     blocks: int
     """Weights of the linear layers of the blocks."""
@@ -78,14 +78,14 @@ class ModelSize:
     """Weights of the output head."""
 
     cache: int
-    """Numbers in a token's keys and values."""
+    """Numbers in one token's keys and values."""
 
     def reading(self, tokens: int, *, predicted: int = 0) -> float:
-        """Multiplications and additions of tokens passing once, some of them to the head."""
+        """Multiplications and additions of one forward, with the head for the predicted tokens."""
         return 2.0 * (self.blocks * tokens + self.head * predicted)
 
     def weight_bytes(self, times: float) -> float:
-        """Bytes of going through all weights."""
+        """Bytes of all weights, read this many times."""
         return _FLOAT * (self.blocks + self.head) * times
 
     def sampling(self, prompts: Sequence[Sequence[int]], *, samples: int, new_tokens: int) -> Work:
@@ -113,7 +113,7 @@ def size_of(model: PreTrainedModel) -> ModelSize:
 
 
 def different_tokens(rows: Sequence[Sequence[int]]) -> int:
-    """Tokens of rows; those that all begin with count once."""
+    """Number of tokens; the prefix that all rows share counts once."""
     ends = zip(min(rows), max(rows), strict=False)  # in sorted order, these two differ the earliest
     shared = next((index for index, (a, b) in enumerate(ends) if a != b), 0)
     return shared + sum(len(row) - shared for row in rows)

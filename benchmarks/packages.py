@@ -1,4 +1,4 @@
-"""Which contenders are installed, and how they are kept quiet."""
+"""Which contenders are installed, and how to keep them quiet."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -10,14 +10,14 @@ from measure import Contender
 
 
 def split_by_presence(wanted: Mapping[Contender, str]) -> tuple[list[Contender], dict[str, str]]:
-    """Contenders whose package is installed, and the names of the others with what they lack."""
+    """Contenders whose package is installed, and the other names with the package they lack."""
     present = [contender for contender, package in wanted.items() if find_spec(package)]
     absent = {c.name: package for c, package in wanted.items() if c not in present}
     return present, absent
 
 
 def quiet_on_cpu() -> dict[str, Any]:
-    """Settings of transformers' and TRL's trainers: float32 on the processor, no side effects."""
+    """Settings of transformers' and TRL's trainers: float32 on the CPU, no side effects."""
     return {
         "use_cpu": True,
         "bf16": False,
@@ -30,6 +30,6 @@ def quiet_on_cpu() -> dict[str, Any]:
 
 
 def without_prints(trainer: Trainer) -> Trainer:
-    """The trainer, its logs in memory only."""
+    """The trainer, logging to memory only."""
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -1,4 +1,4 @@
-"""Where a finished run's time went, from the wall times that it has noted."""
+"""Where a finished run's time went, from its recorded wall times."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Share:
     part: str
     seconds: float
     share: float
-    """Of the seconds noted."""
+    """Of all recorded seconds."""
 
 
 def shares(run: Path) -> list[Share]:

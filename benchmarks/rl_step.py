@@ -1,4 +1,4 @@
-"""One step of reinforcement learning: sample, score, learn, with a reward that costs nothing."""
+"""One step of reinforcement learning: sample, score, learn, with a reward that costs no time."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ _SETTINGS = PolicySettings(
 
 
 def rl_case(base: BaseModel, prompts: Sequence[str]) -> Case:
-    """RLOO, 8 prompts by 4 samples of at most 32 tokens, LoRA r=16; a result is sampled tokens."""
+    """RLOO, 8 prompts by 4 samples of at most 32 tokens, LoRA r=16; a result counts its tokens."""
     size = size_of(base.model)
 
     def work(task: Sequence[str], sampled: int) -> Work:
@@ -68,7 +68,7 @@ def rl_case(base: BaseModel, prompts: Sequence[str]) -> Case:
 
 
 class _Length:
-    """Likes long answers."""
+    """Rewards length."""
 
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         return torch.tensor([float(len(answer)) for answer in answers])

