@@ -26,7 +26,8 @@ def check(source: str) -> None:
     found = {finding.cwe for finding in result.findings}
     for cwe, verdict in result.verdicts.items():
         assert (verdict == "vulnerable") == (cwe in found)
-        assert (verdict == "unparseable") == bool(result.problem)
+        assert (verdict == "clean") <= (not result.problem)
+        assert (verdict == "unparseable") == (bool(result.problem) and cwe not in found)
 
 
 @FEW

