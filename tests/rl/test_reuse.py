@@ -34,7 +34,7 @@ def clean(tiny):
 @pytest.fixture(autouse=True)
 def scorers(monkeypatch):
     both = Scorers(trained=Brevity(), held_out=Brevity())
-    monkeypatch.setattr(train, "load_scorers", lambda preferences: both)
+    monkeypatch.setattr(train, "load_scorers", lambda *_: both)
 
 
 @pytest.fixture

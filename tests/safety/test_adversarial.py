@@ -83,7 +83,7 @@ def test_reinforcement_on_the_finds_lowers_their_rate(
     leaky, helpful, stage_context, tmp_path, monkeypatch
 ):
     scorers = Scorers(trained=Kindness(), held_out=Kindness())
-    monkeypatch.setattr(train, "load_scorers", lambda preferences: scorers)
+    monkeypatch.setattr(train, "load_scorers", lambda *_: scorers)
     method(training="rl", steps=20, share=0.5, answer_tokens=12).apply(
         leaky, helpful, stage_context(tmp_path)
     )
