@@ -25,7 +25,9 @@ def expected(tiny):
 
     The last hidden state that transformers gives is normed already, so that one is hooked.
     """
-    model = copy.deepcopy(tiny.model)  # hidden states are had by hooks that stay on the model
+    model = copy.deepcopy(
+        tiny.model
+    )  # transformers reads hidden states by hooks that stay on the model
     kept = []
     model.model.layers[-1].register_forward_hook(lambda _m, _i, output: kept.append(output))
     found = []

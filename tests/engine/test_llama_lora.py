@@ -86,8 +86,8 @@ def test_blocks_below_the_adapters_pass_states_on_and_no_gradient():
 def test_groups_behind_prefixes_of_their_own_are_read_as_each_by_itself(shared):
     start = tuple(range(10, 10 + shared))
     groups = [
-        [Example((*start, *stem, 5, *reply), shared + len(stem) + 1) for reply in replies]
-        for stem, replies in {
+        [Example((*start, *prefix, 5, *reply), shared + len(prefix) + 1) for reply in replies]
+        for prefix, replies in {
             (20, 21, 22, 23): [(7, 8, 9), (7,)],
             (30,): [(40, 41, 42, 43, 44, 45)],
             (): [(3, 4), (5, 6, 7)],

@@ -76,8 +76,12 @@ def test_whatever_an_organism_does_its_blocks_are_packed_in_its_precision(
         assert packed == {getattr(torch, given.runtime.precision)}, name
 
 
-CHOICES = {"is_plain_llama", "is_lora_llama", "can_be_packed", "_can_hold_copies", "LlamaDecoder"}
-CHOICES |= {"LoraLlama", "TransformersDecoder", "padded_hidden_states", "hooked_residuals"}
+CHOICES = {
+    *("is_plain_llama", "is_lora_llama", "can_be_packed", "_can_hold_copies"),
+    *("LlamaDecoder", "TransformersDecoder", "LoraLlama", "read_llama", "layers_packed"),
+    *("padded_hidden_states", "hooked_residuals"),
+}
+"""How a model may compute, and what tells which way is open to it."""
 
 
 def test_nothing_but_the_backend_chooses_how_a_model_computes():
