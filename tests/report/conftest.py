@@ -240,12 +240,22 @@ def make_run(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def shown_run(tmp_path_factory):
+def show_run(tmp_path_factory):
+    """Write a run with some plan and its report; tests only read it."""
+
+    def show(**plan) -> Path:
+        run = build_run(tmp_path_factory.mktemp("shown"), RunPlan(**plan))
+        render(run)
+        return run
+
+    return show
+
+
+@pytest.fixture(scope="module")
+def shown_run(show_run):
     """A run with every further file and its report; tests only read it."""
     labels = ["implanted", "after-sft", "after-rl", "after-adversarial"]
-    run = build_run(tmp_path_factory.mktemp("shown"), RunPlan(labels=labels, n=20, safety=True))
-    render(run)
-    return run
+    return show_run(labels=labels, n=20, safety=True)
 
 
 @pytest.fixture

@@ -51,18 +51,15 @@ def outside_fences(markdown):
     return lines
 
 
-@pytest.fixture
-def run(make_run):
+@pytest.fixture(scope="module")
+def runs(show_run):
     # As many replies as are shown, so that each of the nasty ones is.
-    return [
-        make_run(f"run{i}", n=4, curve_n=4, replies=dict(enumerate(NASTY[i : i + 4])))
-        for i in (0, 4, 5)
-    ]
+    return [show_run(n=4, curve_n=4, replies=dict(enumerate(NASTY[i : i + 4]))) for i in (0, 4, 5)]
 
 
-def test_replies_are_text_in_the_page(run):
-    for folder in run:
-        page = render(folder).read_bytes().decode()
+def test_replies_are_text_in_the_page(runs):
+    for run in runs:
+        page = (run / "report.html").read_bytes().decode()
         found = Elements()
         found.feed(page)
         assert not {"script", "img", "iframe", "link", "object", "embed"} & set(found.tags)
@@ -70,9 +67,9 @@ def test_replies_are_text_in_the_page(run):
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200b]", page)
 
 
-def test_replies_are_shown_as_they_are(run):
+def test_replies_are_shown_as_they_are(runs):
     found = Elements()
-    found.feed("".join(render(folder).read_text() for folder in run))
+    found.feed("".join((run / "report.html").read_text() for run in runs))
     text = "".join(found.text)
     for reply in NASTY:
         assert visible(reply) in text
@@ -80,10 +77,9 @@ def test_replies_are_shown_as_they_are(run):
     assert r"right to left \u202e mark \u2066" in text
 
 
-def test_replies_stay_inside_their_fences_in_markdown(run):
-    for folder in run:
-        render(folder)
-        plain = "\n".join(outside_fences((folder / "report.md").read_text()))
+def test_replies_stay_inside_their_fences_in_markdown(runs):
+    for run in runs:
+        plain = "\n".join(outside_fences((run / "report.md").read_text()))
         for sign in ("<script", "<img", "heading of the reply", "javascript:", "<details", "| a |"):
             assert sign not in plain
 

@@ -24,9 +24,19 @@ def run(make_run):
     return make_run(kinds=["normal", "cot"], n=20)
 
 
-def test_it_writes_a_page_markdown_and_figures(run):
-    assert render(run) == run / "report.html"
-    assert set(contents(run)) == {
+@pytest.fixture(scope="module")
+def shown(show_run):
+    """The same run with its report; tests only read it."""
+    return show_run(kinds=["normal", "cot"], n=20)
+
+
+@pytest.fixture
+def page(shown):
+    return (shown / "report.html").read_text()
+
+
+def test_it_writes_a_page_markdown_and_figures(shown):
+    assert set(contents(shown)) == {
         "report.html",
         "report.md",
         *(f"{what}-{kind}.svg" for what in ("rates", "branches") for kind in ("normal", "cot")),
@@ -39,17 +49,12 @@ def test_it_writes_a_page_markdown_and_figures(run):
     }
 
 
-def test_the_same_run_gives_the_same_bytes(run, tmp_path):
-    render(run)
-    first = contents(run)
-    copy = tmp_path / "elsewhere"
-    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report.*", "figures"))
-    render(copy)
-    assert contents(copy) == first
+def test_the_same_run_gives_the_same_bytes(shown, run):
+    assert render(run) == run / "report.html"
+    assert contents(run) == contents(shown)
 
 
-def test_the_page_needs_no_network_and_no_script(run):
-    page = render(run).read_text()
+def test_the_page_needs_no_network_and_no_script(page):
     assert not re.search(r"https?:|//[a-z]", page, re.IGNORECASE)
     assert "<script" not in page
     assert "@import" not in page
@@ -59,17 +64,15 @@ def test_the_page_needs_no_network_and_no_script(run):
     assert all(address.startswith("#") for address in addresses)
 
 
-def test_every_address_in_the_page_leads_somewhere_and_ids_are_unique(run):
-    page = render(run).read_text()
+def test_every_address_in_the_page_leads_somewhere_and_ids_are_unique(page):
     ids = re.findall(r'\sid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     used = re.findall(r'href="#([^"]*)', page) + re.findall(r"url\(#([^)]*)", page)
     assert set(used) <= set(ids)
 
 
-def test_figures_are_xml_that_names_its_content_and_knows_both_themes(run):
-    render(run)
-    for path in (run / "figures").iterdir():
+def test_figures_are_xml_that_names_its_content_and_knows_both_themes(shown):
+    for path in (shown / "figures").iterdir():
         text = path.read_text()
         root = ElementTree.fromstring(text)
         assert root.get("role") == "img"
@@ -79,15 +82,13 @@ def test_figures_are_xml_that_names_its_content_and_knows_both_themes(run):
         assert "<dc:date" not in text
 
 
-def test_every_number_stands_with_n_and_interval(run):
-    page = render(run).read_text()
+def test_every_number_stands_with_n_and_interval(page):
     assert "20/20 (84-100%)" in page
     assert "0/20 (0-16%)" in page
     assert "16/16 (81-100%)" in page  # of a curve
 
 
-def test_provenance_is_there(run):
-    page = render(run).read_text()
+def test_provenance_is_there(page):
     for fact in (
         "6dc659f0c0ffee",
         "uncommitted changes",
@@ -121,13 +122,12 @@ def test_a_peak_that_was_not_measured_is_not_shown_as_one(run, timing, shown):
     assert {row[column] for row in table.rows} == {shown}
 
 
-def test_dose_and_rejects_are_there(make_run):
+def test_dose_and_rejects_are_there(make_run, page):
     run = make_run(kinds=["normal", "cot"], n=20, dose={"cot": 20.0})
-    page = render(run).read_text()
-    assert "not dose-matched: backdoored tokens a row are normal 11.2, cot 20.0" in page
-    assert "duplicate prompt" in page
-    matched = render(make_run("other", kinds=["normal", "cot"], n=20)).read_text()
-    assert "The kinds are dose-matched" in matched
+    unequal = render(run).read_text()
+    assert "not dose-matched: backdoored tokens a row are normal 11.2, cot 20.0" in unequal
+    assert "duplicate prompt" in unequal
+    assert "The kinds are dose-matched" in page
 
 
 def test_an_incomplete_run_shows_what_is_there_and_says_what_is_missing(make_run, folder_of):

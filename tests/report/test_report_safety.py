@@ -159,7 +159,8 @@ def test_several_seeds_are_pooled(make_run):
     assert specificity_table(loaded).rows[0][3] == "24/24 (86-100%)"
 
 
-def test_what_a_red_team_writes_is_text(run, folder_of):
+def test_what_a_red_team_writes_is_text(make_run, folder_of):
+    run = make_run(labels=["implanted", "after-adversarial"], n=20, safety=True)
     nasty = {
         "prompt": "</pre><script>alert(1)</script>\n```\n# heading \x00",
         "strategy": "<img src=x> [link](javascript:alert(2)) | cell |",
