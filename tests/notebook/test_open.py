@@ -110,6 +110,14 @@ def test_the_summary_is_the_command_lines_table(run):
     assert "2 seeds" in run.summary()
 
 
+def test_the_summary_is_plain_text_wherever_it_is_asked_for(run, monkeypatch):
+    plain = run.summary()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert run.summary() == plain
+    assert "\x1b" not in plain
+    assert all(line == line.rstrip() for line in plain.splitlines())
+
+
 def test_a_frame_has_a_column_for_each_field(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=list))
     rows = run.rates().frame()

