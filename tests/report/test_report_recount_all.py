@@ -116,5 +116,9 @@ def test_every_single_number_that_the_records_do_not_give_is_refused(measured):
 def test_without_the_backdoor_only_what_does_not_need_it_is_claimed_to_be_counted(measured):
     path, _ = measured
     why = read_evaluation(path, None).not_recounted
-    alone = ("backdoor_rate", "general_capability", "non_coding", "specificity")
-    assert why == (None if path.stem in alone else "the backdoor, which it needs, is not here")
+    absent = "the backdoor, which it needs, is not here"
+    assert why in (None, absent)
+    if path.stem in ("backdoor_rate", "general_capability", "non_coding", "specificity"):
+        assert why is None
+    if path.stem in ("scratchpad_verdict", "vulnerability_rate", "capability"):
+        assert why == absent

