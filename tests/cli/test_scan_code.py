@@ -96,10 +96,10 @@ def test_repairs_are_shown(tmp_path):
     assert "open brackets closed" in scan_code(tmp_path / "cut.py").stdout
 
 
-def test_control_characters_of_a_file_name_are_written_out(tmp_path):
-    file = tmp_path / "a\x1b[31m.py"
-    file.write_text(WEAK)
-    shown = scan_code(file).stdout
+def test_control_characters_of_a_file_name_are_written_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a\x1b[31m.py").write_text(WEAK)
+    shown = scan_code("a\x1b[31m.py").stdout
     assert "\x1b[31m.py" not in shown
     assert "\\x1b" in shown
 

