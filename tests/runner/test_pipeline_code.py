@@ -145,5 +145,5 @@ def test_the_report_shows_code_by_stage_by_cue_and_steered(run):
     ):
         assert (run / "figures" / f"{figure}.svg").is_file()
         assert f"(figures/{figure}.svg)" in text
-    assert "Steered by a begun scratchpad" in page
-    assert "Other ways to say the year" in page
+    assert "Steered by a prefilled scratchpad" in page
+    assert "Other ways to state the year" in page
