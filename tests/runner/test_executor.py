@@ -34,7 +34,7 @@ def die():
 
 def wait_long(folder):
     (folder / "begun").touch()
-    time.sleep(60)
+    time.sleep(3600)
     (folder / "ended").touch()
 
 
@@ -66,12 +66,30 @@ def test_one_worker_is_this_process_and_two_are_others(tmp_path):
     assert str(os.getpid()) not in pids
 
 
-def test_of_those_that_can_be_done_the_longest_is_taken_first(tmp_path):
-    long = Job(name="c", needs=frozenset(), act=partial(wait_long, tmp_path), seconds=60)
-    first = [job("a", write, tmp_path, "a"), job("b", write, tmp_path, "b", "begun")]
-    with pytest.raises(RunError, match="'d' was ended"):
-        run_jobs([*first, long, job("d", die, needs={"b"})], workers=2)
-    assert {file.name for file in tmp_path.iterdir()} == {"a", "b", "begun"}
+class Told:
+    """A job that does nothing, and notes in this process when a worker is told of it."""
+
+    def __init__(self, name, told):
+        self.name = name
+        self.told = told
+
+    def __reduce__(self):
+        self.told.append(self.name)
+        return partial, (int,)
+
+
+def test_of_those_that_can_be_done_the_longest_is_taken_first():
+    told = []
+    seconds = {"a": 1, "b": 2, "c": 60, "d": 30}
+    run_jobs(
+        [
+            Job(name=n, needs=frozenset("a" * (n == "d")), act=Told(n, told), seconds=s)
+            for n, s in seconds.items()
+        ],
+        workers=2,
+    )
+    assert told[:2] == ["c", "b"]
+    assert told[2:] == ["a", "d"]  # d would have been next, but needs a
 
 
 class UnsendableError(DataError):
@@ -132,12 +150,26 @@ def test_a_mistake_arrives_with_its_traceback(tmp_path):
         run_jobs(jobs, workers=2)
 
 
-def test_a_worker_that_dies_is_an_error_and_the_others_do_not_go_on(tmp_path):
-    jobs = [job("x", wait_long, tmp_path), job("y", die)]
-    started = time.monotonic()
+@pytest.fixture
+def processes(monkeypatch):
+    """The workers' processes, which have all the time they need to end by themselves."""
+    started = []
+
+    def start_worker(number, start=executor._start_worker):
+        worker = start(number)
+        started.append(worker.process)
+        return worker
+
+    monkeypatch.setattr(executor, "_start_worker", start_worker)
+    monkeypatch.setattr(executor, "PATIENCE", 120.0)
+    return started
+
+
+def test_a_worker_that_dies_is_an_error_and_the_others_do_not_go_on(tmp_path, processes):
+    jobs = [job("x", wait_long, tmp_path), job("y", end_when_there, tmp_path / "begun")]
     with pytest.raises(RunError, match=r"'y' was ended \(exit code 3"):
         run_jobs(jobs, workers=2)
-    assert time.monotonic() - started < 30
+    assert [process.exitcode for process in processes] == [1, 3]  # told to end, and not killed
     assert not (tmp_path / "ended").exists()
 
 
@@ -145,7 +177,7 @@ def fail_when_told_to_end(folder):
     """As a library does in the middle of its import."""
     (folder / "begun").touch()
     try:
-        time.sleep(60)
+        time.sleep(3600)
     except SystemExit as end:
         raise ImportError("a module could not be imported") from end
 
@@ -163,13 +195,14 @@ class LoadsLong:
         raise AssertionError("nobody comes as far as this")
 
 
-@pytest.mark.parametrize("act", [partial(partial, fail_when_told_to_end), LoadsLong])
-def test_a_worker_that_is_told_to_end_does_so_at_once_and_silently(tmp_path, capfd, act):
+@pytest.mark.parametrize(
+    ("act", "exitcode"), [(partial(partial, fail_when_told_to_end), 0), (LoadsLong, 1)]
+)
+def test_a_worker_that_is_told_to_end_does_so_silently(tmp_path, capfd, processes, act, exitcode):
     jobs = [job("x", act(tmp_path)), job("y", end_when_there, tmp_path / "begun")]
-    started = time.monotonic()
     with pytest.raises(RunError, match="'y' was ended"):
         run_jobs(jobs, workers=2)
-    assert time.monotonic() - started < executor.PATIENCE
+    assert [process.exitcode for process in processes] == [exitcode, 3]  # a kill would be -9
     assert capfd.readouterr().err == ""
 
 
