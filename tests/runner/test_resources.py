@@ -1,4 +1,4 @@
-"""With what a run is computed, and that it keeps to it."""
+"""What a run is computed with, and that it stays the same when the run is continued."""
 
 import json
 
@@ -17,7 +17,7 @@ def four_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
 
 
-def begun(folder, **experiment):
+def recorded(folder, **experiment):
     (folder / "experiment.json").write_text(json.dumps(experiment))
 
 
@@ -29,8 +29,10 @@ def test_organism_and_twin_are_worked_on_side_by_side(tmp_path):
 
 
 @pytest.mark.usefixtures("four_cores")
-def test_a_run_goes_on_with_what_it_was_begun_with_unless_told_otherwise(tmp_path):
-    begun(tmp_path, means={"cores": 4, "workers": 1, "threads": 4}, study={"precision": "float32"})
+def test_a_continued_run_keeps_its_recorded_settings_unless_told_otherwise(tmp_path):
+    recorded(
+        tmp_path, means={"cores": 4, "workers": 1, "threads": 4}, study={"precision": "float32"}
+    )
     plan = plan_study(STUDY)
     assert find_resources(plan, tmp_path, workers=None) == Resources(cores=4, workers=1, threads=4)
     assert find_resources(plan, tmp_path, workers=2) == Resources(cores=4, workers=2, threads=2)
@@ -38,7 +40,7 @@ def test_a_run_goes_on_with_what_it_was_begun_with_unless_told_otherwise(tmp_pat
 
 
 def test_on_other_cores_the_work_is_divided_anew(tmp_path, monkeypatch):
-    begun(tmp_path, means={"cores": 64, "workers": 6, "threads": 10})
+    recorded(tmp_path, means={"cores": 64, "workers": 6, "threads": 10})
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     means = find_resources(plan_study(STUDY), tmp_path, workers=None)
     assert means == Resources(cores=1, workers=1, threads=1)

