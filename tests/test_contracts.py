@@ -306,10 +306,10 @@ def test_every_evaluation_suits_some_backdoor(evaluation):
     backdoors = [
         registry.load("backdoors", Backdoor, n)() for n in registry.names("backdoors", Backdoor)
     ]
-    assert any(questions_if_any(evaluation, backdoor) for backdoor in backdoors)
+    assert any(items_if_any(evaluation, backdoor) for backdoor in backdoors)
 
 
-def questions_if_any(evaluation, backdoor):
+def items_if_any(evaluation, backdoor):
     try:
         return evaluation.asks(held_out_of(backdoor), backdoor)
     except DataError:

