@@ -128,10 +128,30 @@ def test_a_rate_that_is_not_recounted_still_has_to_follow_from_hits_and_n(run, p
         load_run(run)
 
 
-def test_options_that_the_evaluation_does_not_have_are_named(run, folder):
-    change(folder / "backdoor_rate.json", evaluation={"name": "backdoor_rate", "m": 3})
-    [why] = {e.not_recounted for s in load_run(run).stages for e in s.evaluations} - {None}
-    assert "'m' is not a field of evaluation (backdoor_rate)" in why
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (
+            {"prompts": 3},
+            r"'prompts' is not a field of evaluation \(backdoor_rate\)\..* Known: n\.",
+        ),
+        ({"n": 0}, r"evaluation \(backdoor_rate\): n must be at least 1, not 0\."),
+    ],
+)
+def test_options_that_an_evaluation_of_the_package_refuses_are_refused(run, folder, options, why):
+    change(folder / "backdoor_rate.json", evaluation={"name": "backdoor_rate", **options})
+    with pytest.raises(DataError, match=rf"backdoor_rate\.json: {why} The report prints only"):
+        render(run)
+    assert not (run / "report.html").exists()
+
+
+def test_an_old_result_takes_the_studys_options_and_a_renamed_one_is_refused(run, folder):
+    assert "evaluation" not in json.loads((folder / "backdoor_rate.json").read_text())
+    experiment = json.loads((run / "experiment.json").read_text())
+    experiment["study"]["evaluation"] = [{"name": "backdoor_rate", "prompts": 3}]
+    (run / "experiment.json").write_text(json.dumps(experiment))
+    with pytest.raises(DataError, match=r"backdoor_rate\.json: 'prompts' is not a field"):
+        load_run(run)
 
 
 def test_a_number_that_the_records_do_not_give_is_refused(run, folder):

