@@ -20,6 +20,14 @@ USERS = {"reply.py", "mine.toml", "recipe.toml", "report.md"}
 """Files of a user or of a run folder."""
 
 
+CALQUES = (
+    *("as left", "With what a run is computed", "come again", "that are had without"),
+    *("What stands between a Llama", "have to stand there", "was begun with"),
+    *("cannot be had", "asked afresh"),
+)
+"""Phrases that stood here once and that no native speaker would write."""
+
+
 def ids(path):
     return str(path.relative_to(ROOT))
 
@@ -56,3 +64,12 @@ def test_every_file_that_prose_names_exists(path):
             continue
         bare = "/" not in name and any(ROOT.glob(f"[bst]*/**/{name}"))
         assert bare or any((place / name).exists() for place in places), f"{name} is not there"
+
+
+@pytest.mark.parametrize("phrase", CALQUES)
+def test_phrases_that_were_put_into_plain_english_stay_out(phrase):
+    texts = [path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".toml", ".html", ".md"}]
+    texts += [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    # A phrase may be broken over two lines, and its second one may begin with a comment's mark.
+    words = re.compile(r"\b" + r"[\s#]+".join(map(re.escape, phrase.split())) + r"\b")
+    assert [ids(path) for path in texts if words.search(path.read_text())] == []
