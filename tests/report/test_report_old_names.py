@@ -25,6 +25,7 @@ def with_old_names(run):
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [["normal"], ["cot"]])
 def test_a_report_is_the_same_under_the_old_names(make_run, kinds):
     run = make_run(kinds=kinds, labels=["implanted", "after-adversarial"], n=8, safety=True)

@@ -78,6 +78,7 @@ def lines(path):
     return [{k: v for k, v in row.items() if k not in TIMED} for row in read_jsonl(path)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
 def test_training_raises_the_reward(tiny, tmp_path, algorithm):
     few = {"steps": 10, "prompts_per_step": 8, "passes": 2, "measure_every": 0}
